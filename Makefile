@@ -4,7 +4,7 @@ PYTHON ?= python
 # Silences a notice at every build of the docs.
 export NO_MKDOCS_2_WARNING = 1
 
-.PHONY: check audit docs fix test fuzz faults bench
+.PHONY: check audit docs fix test fuzz faults bench gpu
 
 check:
 	ruff format --check .
@@ -44,3 +44,7 @@ faults:
 
 bench:
 	$(PYTHON) benchmarks/training.py
+
+# On a machine with a CUDA device; status 2 elsewhere. See benchmarks/README.md.
+gpu:
+	$(PYTHON) benchmarks/gpu.py

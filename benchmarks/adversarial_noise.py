@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 import withstand as ws
+from devices import card, check_device
 from withstand.data.space import Space
 from withstand.evaluation.noise_distance import draw_directions, find_distances
 from withstand.functional.random import row_streams, stream
@@ -39,6 +40,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", type=Path, default=None, help="file for the raw seconds")
     options = parser.parse_args()
+    check_device(options.device)
     torch.set_num_threads(options.threads)
     found = {
         "step": compare(*steps(options.device), repeats=options.repeats, device=options.device),
@@ -60,7 +62,7 @@ def main() -> None:
         about = {
             "measured": datetime.now(UTC).isoformat(timespec="seconds"),
             "machine": platform.platform(),
-            "device": torch.cuda.get_device_name() if options.device.startswith("cuda") else platform.processor(),
+            "device": card(options.device),
             "threads": options.threads,
             "versions": {name: version(name) for name in ("withstand", "torch", "numpy")},
         }

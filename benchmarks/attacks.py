@@ -6,7 +6,6 @@ import importlib
 import json
 import statistics
 import sys
-import time
 import warnings
 from collections.abc import Callable
 from itertools import product
@@ -21,6 +20,7 @@ import attacks_distances
 import attacks_masked
 import bounds
 import smoothing
+from devices import card, check_device, now
 from golden import Goal, Network, add_golden, load, print_goals
 from withstand.attacking import attack as attack_module
 from withstand.data.space import Space
@@ -41,6 +41,7 @@ from withstand.perturbations.search.target import Target
 NETWORKS = ("A", "B", "C")
 SURVIVOR = 7731  # passes of FAB-T and Square per sample that they do not break
 GOAL_SPEED = 1.5  # PGD, times as fast as foolbox's
+GOAL_BUDGET = 3.0  # budget standard on a GPU, times as fast as AutoAttack
 STEPS, REPEATS = 40, 9
 L1_RADII = (2.0, 5.0)
 Line = dict[str, Any]
@@ -62,15 +63,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_golden(parser)
     parser.add_argument("--budgets", nargs="+", choices=get_args(Budget), default=["quick", "standard"])
-    parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS), help="parts to run")
+    parser.add_argument("--only", nargs="+", choices=list(PARTS), default=USUAL, help="parts to run")
     parser.add_argument("--repeats", type=int, default=REPEATS, help=f"rounds of timed parts (default {REPEATS})")
     parser.add_argument("--threads", type=int, default=1, help="threads of PyTorch (default 1)")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda, for budgets, l1, speed and autoattack")
     parser.add_argument("--output", type=Path, help="JSON file for the figures")
     options = parser.parse_args()
+    check_device(options.device)
     torch.set_num_threads(options.threads)
     warnings.simplefilter("ignore")
     try:
-        networks = [load(options.golden, name) for name in NETWORKS]
+        networks = [on_device(load(options.golden, name), options.device) for name in NETWORKS]
         found = {part: PARTS[part](networks, options) for part in options.only}
     except (InputError, FileNotFoundError) as problem:
         print(problem, file=sys.stderr)
@@ -80,8 +83,14 @@ def main() -> None:
     print_goals(goals)
     if options.output is not None:
         lines = {part: each.lines for part, each in found.items()}
-        about = {"threads": options.threads, "torch": torch.__version__, "goals": [each._asdict() for each in goals]}
+        about: dict[str, Any] = {"device": card(options.device), "threads": options.threads}
+        about |= {"torch": torch.__version__, "goals": [each._asdict() for each in goals]}
         options.output.write_text(json.dumps(about | lines, indent=1) + "\n")
+
+
+def on_device(network: Network, device: str) -> Network:
+    """Return a network and its samples on a device."""
+    return network._replace(model=network.model.to(device), x=network.x.to(device), y=network.y.to(device))
 
 
 def budgets(networks: list[Network], options: argparse.Namespace) -> Part:
@@ -120,13 +129,14 @@ def measure(network: Network, stored: Line, budget: Budget) -> Line:
     """Attack one ball with one budget."""
     x, y = network.x, network.y
     ball, num_rows = Ball(stored["norm"], stored["radius"]), len(x)
-    begin = time.process_time()
+    device = x.device.type
+    begin = now(device)
     with frozen(network.model), torch.no_grad():
         target = Target(network.model, Frame(x, ball, Space.like(x, box=(0.0, 1.0))), y)
         num_classes = target.begin().shape[1]
         target.passes.zero_()  # as in the stored figures, without the clean ones
         union = Union(ball=ball, attacks=attacks_of(budget, ball, num_classes=num_classes))
-        union.search(target, rng=row_streams(0, "attacks", index=torch.arange(num_rows)))
+        union.search(target, rng=row_streams(0, "attacks", index=torch.arange(num_rows), device=device))
         left = ~checked(target).success
     attacks = {each["attack"]: each for each in stored["attacks"]}
     after_targets, survivors = attacks["apgd-t"]["left"] * 100 / num_rows, attacks["apgd-t"]["left"]
@@ -137,7 +147,7 @@ def measure(network: Network, stored: Line, budget: Budget) -> Line:
     ours, autoattack = 100 * left.float().mean().item(), 100 * stored["robust_accuracy"]
     most = after_targets + 1.5 if budget == "quick" else autoattack + 0.5
     passes = int(target.passes.sum())
-    flags = torch.tensor(stored["flags"], dtype=torch.bool)
+    flags = torch.tensor(stored["flags"], dtype=torch.bool, device=device)
     return {
         "network": network.name,
         "ball": f"{ball.norm} {ball.radius:.3g}",
@@ -148,7 +158,7 @@ def measure(network: Network, stored: Line, budget: Budget) -> Line:
         "ours": ours,
         "passes": passes,
         "share": passes / limit,
-        "seconds": time.process_time() - begin,
+        "seconds": now(device) - begin,
         "only_autoattack": (left & ~flags).nonzero()[:, 0].tolist(),
         "only_ours": (~left & flags).nonzero()[:, 0].tolist(),
         "goal": "holds" if ours <= most + 1e-4 and passes <= limit else "MISSED",
@@ -162,7 +172,7 @@ def l1(networks: list[Network], options: argparse.Namespace) -> Part:
     lines = []
     for network, radius in product(networks, L1_RADII):
         model, x, y = network.model, network.x, network.y
-        own = {"n_iter": 100, "norm": "L1", "eps": radius, "seed": 0, "device": "cpu", "use_largereps": True}
+        own = {"n_iter": 100, "norm": "L1", "eps": radius, "seed": 0, "device": options.device, "use_largereps": True}
         with torch.no_grad():
             left = model(x).argmax(1) == y
         for attack in (library.APGDAttack(model, **own), library.APGDAttack_targeted(model, **own)):
@@ -172,7 +182,7 @@ def l1(networks: list[Network], options: argparse.Namespace) -> Part:
                 left[rows] = model(points).argmax(1) == y[rows]
         line = {"network": network.name, "radius": radius, "autoattack": 100 * left.float().mean().item()}
         for budget in options.budgets:
-            found = attack_module(model, x, y, Ball("l1", radius), budget=budget, device="cpu")
+            found = attack_module(model, x, y, Ball("l1", radius), budget=budget, device=options.device)
             line[budget] = 100 * (~found.success).float().mean().item()
         lines.append(line)
         numbers = ", ".join(f"{name} {line[name]:.1f}" for name in ("autoattack", *options.budgets))
@@ -195,10 +205,10 @@ def speed(networks: list[Network], options: argparse.Namespace) -> Part:
     attacks, times, lines = ascents(network, 0.1), dict[str, list[float]](), []
     for number in range(options.repeats + 1):  # the first round warms up
         for name, attack in attacks.items():
-            begin = time.process_time()
+            begin = now(options.device)
             points = attack()
             if number:
-                times.setdefault(name, []).append(time.process_time() - begin)
+                times.setdefault(name, []).append(now(options.device) - begin)
             else:
                 with torch.no_grad():
                     left = 100 * (network.model(points).argmax(1) == network.y).float().mean().item()
@@ -219,6 +229,30 @@ def speed(networks: list[Network], options: argparse.Namespace) -> Part:
     return Part(lines, [Goal("PGD, 40 steps", f"at least {GOAL_SPEED} times as fast as foolbox", measured, holds)])
 
 
+def autoattack(networks: list[Network], options: argparse.Namespace) -> Part:
+    """Compare the time of the standard budget with AutoAttack's, on the network and ball of `speed`."""
+    what, goal = "budget standard", f"at least {GOAL_BUDGET:g} times as fast as AutoAttack on a GPU"
+    if (library := installed("autoattack")) is None:
+        return Part([], [Goal(what, goal, "autoattack is not installed", None)])
+    network = next(each for each in networks if each.name == "B")
+    model, x, y, radius = network.model, network.x, network.y, 0.1
+    rival = library.AutoAttack(model, norm="Linf", eps=radius, version="standard", device=options.device, verbose=False)
+    variants = {
+        "withstand": lambda: attack_module(model, x, y, Ball("linf", radius), budget="standard", device=options.device),
+        "AutoAttack": lambda: rival.run_standard_evaluation(x, y, bs=len(x)),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in variants}
+    for number in range(min(3, options.repeats) + 1):  # the first round warms up
+        for name, attack in variants.items():
+            begin = now(options.device)
+            attack()
+            seconds[name] += [now(options.device) - begin] if number else []
+    pairs = zip(seconds["AutoAttack"], seconds["withstand"], strict=True)
+    ratio = statistics.median(theirs / own for theirs, own in pairs)
+    holds = ratio >= GOAL_BUDGET if options.device.startswith("cuda") else None
+    return Part([{"seconds": seconds, "ratio": ratio}], [Goal(what, goal, f"{ratio:.2f} times", holds)])
+
+
 def ascents(network: Network, radius: float) -> dict[str, Callable[[], Tensor]]:
     """Return the ascents to compare, by name: ours, and those of other libraries that are installed.
 
@@ -230,7 +264,7 @@ def ascents(network: Network, radius: float) -> dict[str, Callable[[], Tensor]]:
     ball, space = Ball("linf", radius), Space.like(x, box=(0.0, 1.0))
 
     def rows() -> Any:
-        return row_streams(0, "pgd", index=torch.arange(len(x)))
+        return row_streams(0, "pgd", index=torch.arange(len(x)), device=x.device)
 
     found: dict[str, Callable[[], Tensor]] = {
         "withstand PGD": lambda: (
@@ -243,7 +277,7 @@ def ascents(network: Network, radius: float) -> dict[str, Callable[[], Tensor]]:
     if (foolbox := installed("foolbox")) is not None:
         attack = foolbox.attacks.LinfPGD(steps=STEPS, rel_stepsize=2.5 / STEPS)
         for name, each in (("foolbox LinfPGD", model), ("foolbox LinfPGD, contiguous", given)):
-            wrapped = foolbox.PyTorchModel(each, bounds=(0, 1), device="cpu")
+            wrapped = foolbox.PyTorchModel(each, bounds=(0, 1), device=x.device)
             found[name] = lambda wrapped=wrapped: attack(wrapped, x, y, epsilons=radius)[1]
     attacks_distances.without_plots()
     if (library := installed("adv_lib.attacks.auto_pgd")) is not None:
@@ -325,9 +359,11 @@ PARTS: dict[str, Callable[[list[Network], argparse.Namespace], Part]] = {
     "masked": masked,
     "distances": distances,
     "speed": speed,
+    "autoattack": autoattack,
     "smoothing": smoothed,
     "bounds": certificates,
 }
+USUAL = [each for each in PARTS if each != "autoattack"]  # which takes hours on a CPU
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ import json
 import math
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from corruptions import photographs, print_goals, provenance
+from devices import card, check_device, now
 from withstand.configuration import discover
 from withstand.data.space import Space
 from withstand.functional.random import stream
@@ -42,11 +42,12 @@ def main() -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda times ours alone")
     parser.add_argument("--json", type=Path, metavar="FILE", help="file for the raw times")
     options = parser.parse_args()
+    check_device(options.device)
     known = {cls.__name__: cls for cls in discover(Perturbation) if "augmentations" in cls.__module__}
     if unknown := set(options.only or ()) - set(known):
         parser.error(f"--only must be one of {', '.join(known)}, got {', '.join(sorted(unknown))}")
     torch.set_num_threads(1)
-    content: dict[str, Any] = {"provenance": provenance(), "device": options.device, "seconds": {}, "goals": []}
+    content: dict[str, Any] = {"provenance": provenance(), "device": card(options.device), "seconds": {}, "goals": []}
     for size, batch in SIZES.items():
         x = images(size, 4 if options.small else batch).to(options.device)
         variants = {
@@ -187,14 +188,6 @@ def measure(variants: dict[str, dict[str, Batch]], *, rounds: int, device: str) 
                 if count > 0:
                     seconds[name][variant].append(now(device) - start)
     return seconds
-
-
-def now(device: str) -> float:
-    """Return the processor time on one core, or the time at which a GPU has finished."""
-    if device == "cpu":
-        return time.process_time()
-    torch.cuda.synchronize()
-    return time.perf_counter()
 
 
 def show(seconds: dict[str, dict[str, list[float]]], size: int, batch: int) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from devices import card, check_device
 from training import git
 from withstand.data.space import Space
 from withstand.functional.levels import to_levels
@@ -106,6 +107,7 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="file for the raw times")
     options = parser.parse_args()
+    check_device(options.device)
     torch.set_num_threads(options.threads)
     build = None if options.original is None else load(options.original, options.build)
     content: dict[str, Any] = {"provenance": provenance(options), "suites": {}, "goals": []}
@@ -223,7 +225,7 @@ def provenance(options: argparse.Namespace) -> dict[str, Any]:
         "commit": git(Path(__file__).parent, "rev-parse", "HEAD"),
         "small": options.small,
         "threads": options.threads,
-        "device": options.device,
+        "device": card(options.device),
         "cores": os.cpu_count(),
         "load_average": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
         "platform": platform.platform(),

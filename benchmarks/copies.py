@@ -25,7 +25,7 @@ from withstand.copies.encoding import encode
 from withstand.copies.image_tree import ImageTree
 from withstand.copies.layout import CorruptedCopy
 from withstand.copies.writing import write_copy
-from withstand.data.places import data_root
+from withstand.data.places import local_root
 from withstand.data.space import Space
 from withstand.functional.levels import to_levels
 from withstand.functional.random import RowStreams, derive_seed
@@ -74,7 +74,7 @@ def main() -> None:
 
 def write_images(folder: Path, images: int, chunk: int) -> None:
     """Write JPEG files of quality 90: photographs of ImageNet if they are there, else noise of several scales."""
-    photographs = sorted((data_root(None) / "imagenet-sample" / "val").rglob("*.JPEG"))
+    photographs = sorted((local_root() / "imagenet-sample" / "val").rglob("*.JPEG"))
     generator = np.random.default_rng(0)
     for number in range(images):
         if photographs:

@@ -4,7 +4,6 @@ import argparse
 import json
 import statistics
 import sys
-import time
 from collections import deque
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import torch
 
 from augmentations import images
 from corruptions import print_goals, provenance
+from devices import card, check_device, now
 from withstand.data.base import TensorSplit
 from withstand.data.images.augmentation import crop_and_flip
 from withstand.engine import Engine
@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--json", type=Path, metavar="FILE", help="file for the raw times")
     options = parser.parse_args()
+    check_device(options.device)
     torch.set_num_threads(1)
     # The options of a run, without its data.
     plan = read_plan("generalise", read_experiment, small=True, more=["--data", "digits"])
@@ -59,7 +60,7 @@ def main() -> None:
     print_goals(goals)
     if options.json is not None:
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        content = {"provenance": provenance(), "device": options.device, "steps": steps, "seconds": seconds}
+        content = {"provenance": provenance(), "device": card(options.device), "steps": steps, "seconds": seconds}
         options.json.write_text(json.dumps(content | {"goals": goals}, indent=1, allow_nan=False) + "\n")
         print(f"\nWritten to {options.json}.")
 
@@ -79,14 +80,6 @@ def goal(name: str, measured: float, limit: float) -> dict:
     """Return a goal and what was measured."""
     text = f"{name}: an epoch takes at most {limit:g} times as long as plain training"
     return {"goal": text, "measured": measured, "holds": measured <= limit}
-
-
-def now(device: str) -> float:
-    """Return the processor time on one core, or the time at which a GPU has finished."""
-    if device == "cpu":
-        return time.process_time()
-    torch.cuda.synchronize()
-    return time.perf_counter()
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from torch import nn
 
 from withstand.data.base import Split
 from withstand.data.images.image_folder import ImageFolder
-from withstand.data.places import data_root
+from withstand.data.places import local_root
 from withstand.data.tables.avila import Avila
 from withstand.engine import Engine
 from withstand.errors import InputError
@@ -128,7 +128,7 @@ def avila() -> tuple[Split, nn.Module, list[Evaluation]]:
 
 def squeezenet() -> tuple[Split, nn.Module, list[Evaluation]]:
     """Return 200 photographs, SqueezeNet with its ImageNet weights, and 15 corruptions at one severity."""
-    root = data_root(None)
+    root = local_root()
     split = ImageFolder(root=str(root / "imagenet-sample"), class_map="imagenet").load("test")
     model = Vision(name="squeezenet1_1").build(split.shape, len(split.classes), seed=0)
     load_weights(model, root / "models" / "squeezenet1_1.pth")

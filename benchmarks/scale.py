@@ -52,9 +52,10 @@ class Empty(Block):
         """Write the file."""
         self.path.touch()
 
-    def is_done(self) -> bool:
-        """Return whether it is there."""
-        return self.path.exists()
+    @property
+    def marker(self) -> Path:
+        """The file."""
+        return self.path
 
 
 def main() -> None:

@@ -15,8 +15,9 @@ import torch
 from torch import nn
 
 import withstand as ws
+from devices import card, check_device
 from withstand.data.base import TensorSplit
-from withstand.data.places import data_root
+from withstand.data.places import local_root
 from withstand.data.space import Space
 from withstand.engine import Engine
 from withstand.errors import InputError
@@ -38,6 +39,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--output", type=Path, help="JSON file for the raw times")
     options = parser.parse_args()
+    check_device(options.device)
     torch.set_num_threads(options.threads)
     engine = Engine.start(device=options.device)
     try:
@@ -49,7 +51,7 @@ def main() -> None:
         about = {
             "when": datetime.now(UTC).isoformat(timespec="seconds"),
             "machine": platform.platform(),
-            "device": str(engine.device),
+            "device": card(options.device),
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
         }
@@ -75,7 +77,7 @@ def table(parts: list[str], *, repeats: int, engine: Engine) -> dict[str, Any]:
 def squeezenet() -> nn.Module:
     """Return SqueezeNet, with its ImageNet weights if they are there."""
     model = ws.Vision(name="squeezenet1_1").build((3, 224, 224), 1000, seed=0)
-    path = data_root(None) / "models" / "squeezenet1_1.pth"
+    path = local_root() / "models" / "squeezenet1_1.pth"
     if path.exists():
         load_weights(model, path)
     return model

@@ -8,7 +8,6 @@ import platform
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -19,6 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from devices import card, check_device, now
 from withstand.data.base import TensorSplit
 from withstand.data.tables.avila import Avila
 from withstand.engine import Engine
@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
     parser.add_argument("--output", type=Path, help="JSON file for the raw times")
     options = parser.parse_args()
+    check_device(options.device)
     torch.set_num_threads(options.threads)
     engine = Engine(device=torch.device(options.device))
     try:
@@ -60,7 +61,7 @@ def main() -> None:
     together = {f"{size} at once": partial(in_batches, train, seeds, engine, size) for size in sizes}
     variants = {SINGLE: partial(one_by_one, train, seeds, engine), **together}
     variants[MATMUL] = partial(matmul_alone, train, seeds, engine)
-    seconds, difference = measure(variants, repeats=options.repeats)
+    seconds, difference = measure(variants, repeats=options.repeats, device=options.device)
     steps = options.trials * options.steps
     print(f"{options.trials} trials of {options.steps} steps, {options.device}, {options.repeats} rounds; ", end="")
     print(f"weights differ from those of single runs by {difference:g} at most")
@@ -150,7 +151,7 @@ def flatten(weights: dict[str, Tensor]) -> Tensor:
 
 
 def measure(
-    variants: dict[str, Callable[[], Callable[[], Tensor]]], *, repeats: int
+    variants: dict[str, Callable[[], Callable[[], Tensor]]], *, repeats: int, device: str
 ) -> tuple[dict[str, list[float]], float]:
     """Time the variants in turn after a round that is not counted; return seconds and the largest difference."""
     seconds: dict[str, list[float]] = {name: [] for name in variants}
@@ -161,9 +162,9 @@ def measure(
         for name in names[first:] + names[:first]:
             work = variants[name]()
             gc.collect()
-            start = time.perf_counter()
+            start = now(device, processor=False)
             outcomes[name] = work()
-            elapsed = time.perf_counter() - start
+            elapsed = now(device, processor=False) - start
             if count > 0:
                 seconds[name].append(elapsed)
     others = [outcomes[name] for name in names if name not in (SINGLE, MATMUL)]
@@ -178,7 +179,7 @@ def provenance(options: argparse.Namespace) -> dict[str, object]:
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit.stdout.strip(),
-        "device": torch.cuda.get_device_name() if options.device == "cuda" else "cpu",
+        "device": card(options.device),
         "cores": os.cpu_count(),
         "load_average": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
         "threads": torch.get_num_threads(),

@@ -20,6 +20,7 @@ from withstand.data.images.image_folder import ImageFolder as ImageFolder
 from withstand.data.images.imagenet import Imagenet as Imagenet
 from withstand.data.images.mnist import Mnist as Mnist
 from withstand.data.sample import Sample as Sample
+from withstand.data.shards.web_dataset import WebDataset as WebDataset
 from withstand.data.space import Space as Space
 from withstand.data.tables.avila import Avila as Avila
 from withstand.data.tables.grid_stability import GridStability as GridStability

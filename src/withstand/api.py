@@ -16,6 +16,7 @@ from withstand.errors import InputError, nearest
 from withstand.experiment import accuracy_of
 from withstand.limits import Location, PositiveInt, Seed, Workers, checked
 from withstand.measuring.ask import ask
+from withstand.measuring.precision import in_precision
 from withstand.measuring.question import Conditions, Question, WhoseFrost
 from withstand.measuring.results import Results
 from withstand.measuring.subject import check_outputs
@@ -23,6 +24,7 @@ from withstand.models.base import unfinished
 from withstand.models.frozen import blamed, with_gradients
 from withstand.models.memory_format import formats_kept, place
 from withstand.models.wrappers.black_box import as_module, check_tensors, is_differentiable
+from withstand.models.wrappers.mixed_precision import Precision
 from withstand.models.wrappers.with_surrogate import WithSurrogate
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
@@ -45,19 +47,20 @@ def fit(
     seed: Seed = 0,
     device: str | torch.device = "auto",
     workers: Workers = 0,
+    compile: bool = False,
     **training: Any,
 ) -> nn.Module:
     """Train a model in place and return it in evaluation mode.
 
     Args:
         model: Maps inputs to logits; images are in [0, 1], so normalisation belongs in the model.
-        data: A data set of the package (its training part is used), a split, or a PyTorch data set of (input, label)
-            pairs.
+        data: A data set of the package (its training part), a split, or a PyTorch data set of (input, label) pairs.
         objective: Objective of the training; None is plain training.
         validation: Like data, for the validation part; needed for `keep="best"` and `patience`.
         seed: Seed of the sample order and of every random draw.
         device: auto, cpu, cuda, cuda:1 or mps.
         workers: Processes that fetch samples.
+        compile: Whether the model is compiled by `torch.compile`; changes results by rounding.
         **training: Fields of `Training`: epochs, batch_size, optimizer, ...
 
     Raises:
@@ -65,17 +68,16 @@ def fit(
 
     Example:
         >>> import withstand as ws
-        >>> model = ws.SmallCNN(width=4).build((3, 32, 32), 10, seed=0)
-        >>> model = ws.fit(model, ws.Digits(), epochs=1, device="cpu")
+        >>> model = ws.fit(ws.SmallCNN(width=4).build((3, 32, 32), 10, seed=0), ws.Digits(), epochs=1, device="cpu")
         >>> sorted({row.measure for row in ws.evaluate(model, ws.Digits(), device="cpu").rows["model"]})
         ['top1', 'top5']
     """
     _check_fit(model, training)
-    seed, engine = int(seed), Engine.start(device=device, num_workers=workers)
+    seed, engine = int(seed), Engine.start(device=device, num_workers=workers, compile=compile)
     outputs = _num_outputs(model, data)
     split = as_split(data, "train", num_classes=outputs)
     with formats_kept(model):
-        check_outputs(place(model, engine.device, split.shape), split, engine)
+        check_outputs(place(model, engine.device, split.shape, compiled=compile), split, engine)
         held_out = None if validation is None else _held_out(validation, outputs)
         validate = partial(accuracy_of, split=held_out, seed=seed, engine=engine) if held_out else None
         options: dict[str, Any] = {"objective": objective or PerturbedRisk(), "training": Training(**training)}
@@ -120,14 +122,15 @@ def evaluate(
     workers: Workers = 0,
     batch_size: PositiveInt | None = None,
     surrogate: nn.Module | None = None,
+    amp: Precision = "no",
+    compile: bool = False,
 ) -> Results:
     """Evaluate one or several models, like `withstand evaluate`.
 
     Args:
-        model: A module that maps inputs to logits, a model of MAITE, a mapping from names to models, or folders of
-            runs. In a mapping, fitted classifiers of other packages and functions are models too; see `BlackBox`.
-        data: A data set of the package (its test part is used), a split, a PyTorch data set of pairs, or a data set of
-            MAITE; None takes each run's own.
+        model: A module that maps inputs to logits, a model of MAITE, a mapping from names to models (also fitted
+            classifiers of other packages and functions, see `BlackBox`), or folders of runs.
+        data: A data set of the package (its test part) or of MAITE, a split, or PyTorch pairs; None: each run's own.
         on: Conditions by name (`clean`, `corruptions`, `contrast/3`, `by-class`), by class name or as YAML, or
             perturbations and evaluations. None measures clean inputs or, for already corrupted data, every cell.
         frost: Frost textures: `auto`, `published` or `procedural`.
@@ -138,25 +141,30 @@ def evaluate(
         workers: Processes that fetch samples.
         batch_size: Samples per batch; None chooses by the size of the inputs. Affects results only by rounding.
         surrogate: A module whose gradients attacks of budgets also follow, for models that mask their own or have none.
+        amp: `bf16` computes in mixed precision, which changes the outcomes; a note says so.
+        compile: Whether models are compiled by `torch.compile`; changes outcomes by rounding, and a note says so.
 
     Raises:
         InputError: If an argument is invalid, or model and data do not fit.
     """
-    folder = _folder(keep)
-    seed, engine = int(seed), Engine.start(device=device, num_workers=workers, batch_size=batch_size)
-    ask_of = partial(Question.of, on=on, frost=frost, pixels=pixels)
-    is_list = isinstance(model, Sequence) and len(model) > 0
-    if isinstance(model, str | Path) or (is_list and all(isinstance(each, str | Path) for each in model)):
+    seed, ask_of, folder = int(seed), partial(Question.of, on=on, frost=frost, pixels=pixels), _folder(keep)
+    engine = Engine.start(device=device, num_workers=workers, batch_size=batch_size, compile=compile)
+    if names := _names(model):
         _check_runs(data, surrogate)
-        names = [str(each) for each in ([model] if isinstance(model, str | Path) else model)]
         subjects = of_names(names, ask_of, data=data, root=folder or Path("runs"), seed=seed, engine=engine)
-        return ask(subjects, seed=seed, engine=engine)
+        return ask([in_precision(each, amp, engine) for each in subjects], seed=seed, engine=engine)
     models = _models(model)
     question = ask_of(data, num_classes=_num_outputs(next(iter(models.values())), data))
     modules = _modules(models, question, surrogate)
     with formats_kept(*modules.values()):
         subjects = of_modules(modules, question, data=data, keep=folder, seed=seed, engine=engine)
-        return ask(subjects, seed=seed, engine=engine)
+        return ask([in_precision(each, amp, engine) for each in subjects], seed=seed, engine=engine)
+
+
+def _names(model: Any) -> list[str]:
+    """Return the folders of runs, or names of models; empty for modules."""
+    given = [model] if isinstance(model, str | Path) else list(model) if isinstance(model, Sequence) else []
+    return [str(each) for each in given] if all(isinstance(each, str | Path) for each in given) else []
 
 
 def _check_runs(data: Any, surrogate: Any) -> None:

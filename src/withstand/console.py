@@ -30,6 +30,7 @@ class Console:
         """Configure output; without an engine there is one process."""
         self.is_first = engine is None or engine.is_first
         self.silent = quiet or not self.is_first
+        self.names: dict[str, str] = {}  # of folders that stand for object stores: what is shown instead
         logger = logging.getLogger("withstand")
         logger.setLevel(logging.WARNING if self.silent else logging.INFO)
         handler = logging.StreamHandler(sys.stderr) if self.is_first else logging.NullHandler()
@@ -39,13 +40,18 @@ class Console:
     def say(self, sentence: str) -> None:
         """Print a sentence on stderr, unless quiet or empty."""
         if sentence and not self.silent:
-            sys.stderr.write(sentence + "\n")
+            sys.stderr.write(self._shown(sentence) + "\n")
 
     def print(self, text: str) -> None:
         """Print the result."""
         if self.is_first:
-            sys.stdout.write(text.rstrip("\n") + "\n")
+            sys.stdout.write(self._shown(text).rstrip("\n") + "\n")
             sys.stdout.flush()
+
+    def _shown(self, text: str) -> str:
+        for folder, name in self.names.items():
+            text = text.replace(folder, name)
+        return text
 
     def print_json(self, content: Any) -> None:
         """Print the result as JSON."""

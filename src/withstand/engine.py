@@ -36,6 +36,7 @@ class Engine:
         batch_size: Samples per batch and process in evaluation; None chooses by the size of the inputs.
         checkpoint_seconds: Minimum number of seconds between two checkpoints in training, and between two saved parts
             in an evaluation.
+        compile: Whether models are compiled by `torch.compile`; changes outputs by rounding.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -44,6 +45,7 @@ class Engine:
     world_size: PositiveInt = 1
     batch_size: PositiveInt | None = None
     checkpoint_seconds: float = 10.0
+    compile: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -56,6 +58,7 @@ class Engine:
         device: str | torch.device = "auto",
         num_workers: Workers = 0,
         batch_size: PositiveInt | None = None,
+        compile: bool = False,
     ) -> "Engine":
         """Return the engine for this process, and join the process group if there are several processes.
 
@@ -65,6 +68,7 @@ class Engine:
             device: `auto` (CUDA, else the Apple GPU, else the CPU), `cpu`, `cuda`, `cuda:1`, `mps`.
             num_workers: Processes that decode files.
             batch_size: Samples per batch and process in evaluation; None chooses by the size of the inputs.
+            compile: Whether models are compiled by `torch.compile`.
 
         Raises:
             InputError: If the device does not exist, or the launcher's environment variables are incomplete.
@@ -75,12 +79,12 @@ class Engine:
         if world_size == 1:
             kind = "cuda" if torch.cuda.is_available() else "mps" if mps_available() else "cpu"
             chosen = torch.device(kind if device == "auto" else device)
-            return cls(device=chosen, num_workers=num_workers, batch_size=batch_size)
+            return cls(device=chosen, num_workers=num_workers, batch_size=batch_size, compile=compile)
         if not {"RANK", "LOCAL_RANK"} <= os.environ.keys():
             raise InputError(f"processes: WORLD_SIZE is {world_size}, but RANK or LOCAL_RANK is not set; use torchrun.")
         chosen = join_group("cpu" if device == "cpu" or not torch.cuda.is_available() else "cuda")
-        rank = dist.get_rank()
-        return cls(device=chosen, num_workers=num_workers, rank=rank, world_size=world_size, batch_size=batch_size)
+        own = {"num_workers": num_workers, "batch_size": batch_size, "compile": compile}
+        return cls(device=chosen, rank=dist.get_rank(), world_size=world_size, **own)
 
     @property
     def is_first(self) -> bool:

@@ -253,7 +253,7 @@ def build_model(experiment: Experiment, split: Split, engine: Engine) -> nn.Modu
             part.name_classes(split.classes)
     if experiment.weights is not None:
         load_weights(model, experiment.weights)
-    return place(model, engine.device, split.shape)
+    return place(model, engine.device, split.shape, compiled=engine.compile)
 
 
 def accuracy_of(model: nn.Module, split: Split, *, seed: int, engine: Engine) -> float:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
 from withstand.console import Console
+from withstand.errors import InputError
 from withstand.families import friendly
 from withstand.limits import Workers
 from withstand.parser import parse
-from withstand.reading.places import check_output
+from withstand.reading.addresses import Address
+from withstand.reading.places import check_output, place_of
 
 if TYPE_CHECKING:
     from withstand.engine import Engine
@@ -74,9 +76,12 @@ def make_parser(command: str, description: str, *, positional: str = "") -> Argu
 
 
 def add_options(
-    parser: ArgumentParser, *, workers: str = "processes that decode images (-j); 0: the main process"
+    parser: ArgumentParser,
+    *,
+    workers: str = "processes that decode images (-j); 0: the main process",
+    compiles: bool = False,
 ) -> None:
-    """Add the options of every command that works on data."""
+    """Add the options of every command that works on data; `--compile` for those that call models in this process."""
     group = parser.add_argument_group("execution (not part of the configuration)")
     group.add_argument("--output", type=str, default="runs", help="folder for the runs")
     group.add_argument(
@@ -86,6 +91,8 @@ def add_options(
         help="auto, cpu, cuda, cuda:1 or mps; a GPU draws different random numbers",
     )
     group.add_argument("--workers", type=Workers, default=0, help=workers)
+    if compiles:
+        group.add_argument("--compile", action="store_true", help="compile models (torch.compile); changes rounding")
     group.add_argument("--quiet", action="store_true", help="print only the result")
     group.add_argument("--format", type=Literal["table", "json"], default="table", help="format of the result")
 
@@ -94,8 +101,11 @@ def start(options: Any, *, batch_size: int | None = None) -> "tuple[Engine, Cons
     """Return the engine, the console and the folder of all runs."""
     from withstand.engine import Engine
 
+    if isinstance(place_of(options.output), Address):
+        raise InputError(f"output: expected a local folder, got {options.output}; sweeps write to object stores, too.")
     check_output("output", Path(options.output))
-    engine = Engine.start(device=options.device, num_workers=options.workers, batch_size=batch_size)
+    given = {"num_workers": options.workers, "batch_size": batch_size, "compile": getattr(options, "compile", False)}
+    engine = Engine.start(device=options.device, **given)
     return engine, Console(engine=engine, quiet=options.quiet), Path(options.output)
 
 

@@ -190,15 +190,15 @@ def of_modules(
         }
         folder = None if keep is None else keep / f"{re.sub('[/:]', '_', name)}-{identity(config)}"
         fit_on = partial(data.load, "train") if isinstance(data, Dataset) and not data.cells() else None
-        load = partial(place, module, engine.device, question.split.shape)
+        load = partial(place, module, engine.device, question.split.shape, compiled=engine.compile)
         notes = remarks_on(name, module)
         found.append(
             Subject(name=name, question=question, load=load, fit_on=fit_on, folder=folder, config=config, notes=notes)
         )
         if isinstance(module, BatchNormAdapted):
-            size = module.batch_size
             plain = replace(found[-1], name=name.removesuffix(SUFFIX))
-            found[-1] = adapting(plain, prior=module.prior, batch_size=size, seed=seed, home=keep)
+            own = {"seed": seed, "home": keep, "compiled": engine.compile}
+            found[-1] = adapting(plain, prior=module.prior, batch_size=module.batch_size, **own)
     names = [each.name for each in found]
     if len(set(names)) < len(names):
         raise InputError(f"evaluate: models must have different names in results, got {', '.join(names)}.")

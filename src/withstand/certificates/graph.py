@@ -17,6 +17,7 @@ from withstand.certificates.pooling import Maximum
 from withstand.errors import InputError
 from withstand.models.frozen import evaluating
 from withstand.models.normalize import Normalize
+from withstand.models.wrappers.mixed_precision import check_float32
 
 NUM_EXAMPLES = 2  # so that an axis of size 1 is not mistaken for the batch axis
 WAY_OUT = "randomised smoothing (`--on smoothing`) certifies any network"
@@ -84,13 +85,15 @@ def trace(model: nn.Module, shape: tuple[int, ...], *, who: str) -> Graph:
         who: Name at the beginning of errors.
 
     Raises:
-        InputError: If a layer has no rule, or the computation depends on the values of the input.
+        InputError: If a layer has no rule, the model computes in mixed precision, or the computation depends on the
+            values of the input.
 
     Example:
         >>> graph = trace(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)), (3,), who="Example")
         >>> [type(each.operation).__name__ for each in graph.nodes]
         ['NoneType', 'Linear', 'Rectifier', 'Linear']
     """
+    check_float32(model, who=who)
     with evaluating(model):
         try:
             steps = _Tracer().trace(model)

@@ -3,6 +3,7 @@
 import os
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -13,22 +14,22 @@ from typing import Any, Literal, cast, get_args
 from jsonargparse import ArgumentParser
 from torch import Tensor
 
-from withstand.commands.pooling import add_pool_options, check_pool_options, is_on_cluster, make_pool
+from withstand.commands.pooling import add_pool_options, check_pool_options, is_on_cluster, make_pool, names_of, stored
 from withstand.conditions import MNIST_C
 from withstand.configuration import discover
 from withstand.console import Console
 from withstand.copies.blocks import batches, corrupted
 from withstand.copies.forecast import forecast
 from withstand.copies.image_tree import ImageTree
-from withstand.copies.layout import CorruptedCopy, Format, Source, array_name, load
+from withstand.copies.layout import RECORDS, CorruptedCopy, Format, Source, array_name, load
 from withstand.copies.masks import AUTO
 from withstand.copies.originals import Originals
+from withstand.copies.sources import images_at
 from withstand.copies.writing import manifest_of, write_copy
 from withstand.data.base import Dataset
+from withstand.data.images.class_map import MANIFEST
 from withstand.data.images.decoding import Alpha, Depth, Orientation
 from withstand.data.images.file_split import OnBadImage
-from withstand.data.images.files_below import SUFFIXES, files_in, is_image, subfolders, walk_images
-from withstand.data.images.image_folder import ImageFolder
 from withstand.data.space import Space
 from withstand.engine import Engine
 from withstand.errors import InputError, brief, nearest
@@ -48,14 +49,16 @@ from withstand.perturbations.corruptions.suites import (
     others,
 )
 from withstand.perturbations.imagenet_c import ImageNetC
-from withstand.reading.places import check_output, expanded
+from withstand.pools.mirror import Mirror
+from withstand.reading.addresses import Address
+from withstand.reading.places import check_output, place_of
 from withstand.rendering.terminal import as_text
 from withstand.reports.figures.contact_sheet import contact_sheet, write_png
 
 DESCRIPTION = (
     "Write SRC under every corruption and severity to DST, as image files like ImageNet-C or arrays like CIFAR-10-C. "
-    "SRC is a folder of images, an image, or a data set (its test part). With --size original, images keep their sizes "
-    "and masks and annotations are copied, as for detection. Repeat the command to resume."
+    "SRC is a folder of images, an image, tar shards, or a data set (its test part). With --size original, images keep "
+    "their sizes, and masks and annotations are copied, as for detection. Repeat the command to resume."
 )
 WIDTH_OF_TILE = 144
 IMAGENET_SIZE = 224, 224
@@ -68,10 +71,14 @@ def main(words: list[str]) -> None:
     if found.target is None and found.preview is None:
         raise InputError("corrupt: expected a folder to write, or --preview FILE.png, got neither.")
     if found.target is not None:
-        check_output("corrupt: DST", Path(found.target))
+        if not isinstance(place_of(found.target), Address):
+            check_output("corrupt: DST", Path(found.target))
+        elif found.to == "npy":
+            raise InputError("corrupt: arrays need a local folder; write jpeg or png to an object store.")
     if found.preview is not None:
         check_output("corrupt: --preview", Path(found.preview).parent)
-    if found.target is not None and Path(realpath(found.target)).is_relative_to(realpath(found.source)):
+    is_local = isinstance(place_of(found.source), Path)
+    if is_local and found.target is not None and Path(realpath(found.target)).is_relative_to(realpath(found.source)):
         raise InputError(f"corrupt: expected a folder outside of {brief(found.source)}, got {found.target}.")
     if found.masks != [AUTO] and found.size != "original":
         raise InputError("corrupt: --masks needs --size original; other copies hold every image, corrupted.")
@@ -87,7 +94,9 @@ def main(words: list[str]) -> None:
         preview(copy, found.sample, Path(found.preview), engine)
         console.say(f"Preview: {found.preview}")
     if found.target is not None:
-        write(copy, Path(found.target), found, engine=engine, console=console)
+        with stored(found.target, _is_record) as (folder, mirrors):
+            console.names |= names_of(mirrors)
+            write(copy, folder, found, mirrors, engine=engine, console=console)
 
 
 def _copy(found: Any, severities: list[int]) -> CorruptedCopy:
@@ -113,7 +122,7 @@ def _copy(found: Any, severities: list[int]) -> CorruptedCopy:
 def _parser() -> ArgumentParser:
     parser = make_parser("corrupt", DESCRIPTION, positional="SRC [DST]")
     add = parser.add_argument
-    add("source", type=str, metavar="SRC", help="folder of images, one image, or a data set")
+    add("source", type=str, metavar="SRC", help="images (a folder, a file or tar shards), or a data set")
     add("target", type=str | None, nargs="?", metavar="DST", help="output folder: new, or to be resumed")
     add(
         "--corruptions",
@@ -157,7 +166,14 @@ def _parser() -> ArgumentParser:
     return parser
 
 
-def write(copy: CorruptedCopy, folder: Path, found: Any, *, engine: Engine, console: Console) -> None:
+def _is_record(name: str) -> bool:
+    """Return whether a file of a copy says what is done."""
+    return name == MANIFEST or name.startswith(f"{RECORDS}/")
+
+
+def write(
+    copy: CorruptedCopy, folder: Path, found: Any, mirrors: Sequence[Mirror], *, engine: Engine, console: Console
+) -> None:
     """Write the copy and print its size."""
     whole = manifest_of(copy, folder) is not None
     source = load(copy)
@@ -169,7 +185,8 @@ def write(copy: CorruptedCopy, folder: Path, found: Any, *, engine: Engine, cons
         options = {"processes": found.workers or 1, "start": time.process_time()}
         console.print(as_text([forecast(copy, folder, engine=engine, **options).grid()]))
         return
-    open_pool = partial(make_pool, found, folder) if found.workers or is_on_cluster(found) else None
+    is_spread = found.workers or is_on_cluster(found) or mirrors
+    open_pool = partial(make_pool, found, folder, mirrors=mirrors) if is_spread else None
     if not whole:
         console.say(f"{folder}: {total:,} images x {len(copy.corruptions)} cells, {engine.device}.")
     with console.counting(total) as tell:
@@ -246,36 +263,16 @@ def choose(names: list[str], severities: list[int], *, side: int = 224) -> tuple
 
 
 def _data(found: Any) -> Dataset:
-    path = expanded(found.source)
-    if path.is_file() or path.is_dir():
-        return _files(path, found)
-    if found.size == "original":
-        raise InputError(f"corrupt: --size original needs a folder of images, found none at {brief(found.source)}.")
+    options = {"size": found.size, "resize": found.resize, "masks": tuple(found.masks)}
+    images = images_at(found.source, **options, **vars(found.data))
+    if images is not None:
+        return images
     known = spellings(Dataset)
     if loose(found.source) not in known and found.source.rpartition(".")[2] not in known.values():
         names = map(command_name, discover(Dataset))
         hint = nearest(found.source, names, otherwise="`withstand list datasets` shows data sets.")
         raise InputError(f"corrupt: found no folder of images or data set {brief(found.source)}; {hint}")
     return read_experiment([f"--data={found.source}"]).data
-
-
-def _files(path: Path, found: Any) -> Dataset:
-    if path.is_dir() and next(walk_images(path), None) is None:
-        raise InputError(f"corrupt: found no image in {path} ({', '.join(SUFFIXES)}).")
-    fields = vars(found.data)
-    whole = ImageTree(path=str(path.resolve()), masks=tuple(found.masks), **fields)
-    if found.size == "original":
-        if found.resize is not None:
-            raise InputError(f"corrupt: resize needs a size in pixels, got size original and resize {found.resize}.")
-        return whole
-    resize = found.resize if found.resize is not None else round(found.size * 8 / 7)
-    if resize < found.size:
-        raise InputError(f"corrupt: resize must be at least size ({found.size}), got {resize}.")
-    is_beside = path.is_file() or any(map(is_image, files_in(path)))
-    classes = [name for name in subfolders(path) if next(walk_images(path / name), None) is not None]
-    if is_beside or len(classes) < 2:
-        return replace(whole, pixels=found.size, resize=resize)
-    return ImageFolder(root=whole.path, pixels=found.size, resize=resize, **fields)
 
 
 def _severities(words: list[str]) -> list[int]:

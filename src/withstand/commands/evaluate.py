@@ -7,14 +7,13 @@ import re
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
-from functools import partial
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from withstand.commands.pooling import add_pool_options, check_pool_options, is_on_cluster, make_pool
+from withstand.commands.pooling import add_pool_options, check_pool_options, names_of, spread_of, stored
 from withstand.console import Console
 from withstand.data.base import Dataset
 from withstand.engine import Engine
@@ -31,16 +30,20 @@ from withstand.measuring.ask import ask
 from withstand.measuring.blocks import Spread
 from withstand.measuring.forecast import forecast
 from withstand.measuring.points import keep_points
+from withstand.measuring.precision import in_precision
 from withstand.measuring.question import Question, WhoseFrost
 from withstand.measuring.results import Results
 from withstand.measuring.subject import Subject
 from withstand.measuring.words import DISTANCES, OVER_BALLS, is_known
+from withstand.models.wrappers.mixed_precision import Precision
 from withstand.options import add_options, make_parser, start
 from withstand.parser import parse
 from withstand.perturbations.attacks.budgets import Budget
 from withstand.perturbations.ball import Ball, Unit
 from withstand.perturbations.corruptions.suites import Pixels
-from withstand.reading.places import quoted
+from withstand.pools.mirror import Mirror
+from withstand.reading.addresses import Address
+from withstand.reading.places import place_of, quoted
 from withstand.rendering.terminal import as_text
 from withstand.study.contents import CONFIG, EVALUATIONS, OUTCOMES
 from withstand.study.measures.outcome_files import ABOUT
@@ -54,7 +57,6 @@ DESCRIPTION = (
 ADAPT = (
     "adapt batch normalisation to each batch of -b samples; the statistics of training count as PRIOR samples, e.g. 16"
 )
-MOST_AT_ONCE = 16  # blocks, on a cluster of unknown size
 # Conditions that an option is for.
 FILES = ("figures", "keep_points", "samples")
 USERS = {
@@ -70,7 +72,20 @@ def main(words: list[str]) -> None:
     found = parse(_parser(), words)
     _check(found)
     check_pool_options("evaluate", found)
+    with ExitStack() as stack:
+        places = [stack.enter_context(stored(each)) for each in found.models if isinstance(place_of(each), Address)]
+        models = iter(places)
+        found.models = [str(next(models)[0]) if isinstance(place_of(each), Address) else each for each in found.models]
+        places.append(stack.enter_context(stored(found.output, lambda name: name.startswith(f"{EVALUATIONS}/"))))
+        found.output = str(places[-1][0])
+        mirrors = [mirror for _, own in places for mirror in own]
+        _evaluate(found, words, of_models, mirrors)
+
+
+def _evaluate(found: Any, words: list[str], of_models: list[str], mirrors: list[Mirror]) -> None:
     engine, console, root = start(found, batch_size=found.batch_size)
+    console.names |= names_of(mirrors)
+    spread = spread_of(found, mirrors, engine=engine, console=console)
     subjects = _subjects(found, words, of_models, root=root, engine=engine)
     measures = dict.fromkeys(m.name for each in subjects for own in each.question.evaluations for m in own.measures)
     if found.measure is not None and found.measure not in measures:
@@ -83,7 +98,6 @@ def main(words: list[str]) -> None:
         isinstance(own, WorstCase) for each in subjects for own in each.question.evaluations
     ):
         raise InputError("evaluate: --keep-points needs worst-case; add it to --on.")
-    spread = spread_of(found, engine=engine, console=console)
     if found.dry_run:
         processes, begun = spread.num_processes if spread else 1, time.process_time()
         known = forecast(subjects, seed=found.seed, engine=engine, processes=processes, start=begun)
@@ -124,9 +138,11 @@ def _subjects(found: Any, words: list[str], of_models: list[str], *, root: Path,
         seed=found.seed,
         engine=engine,
     )
+    subjects = [in_precision(each, found.amp, engine) for each in subjects]
     if found.adapt is None:
         return subjects
     own = {"prior": found.adapt, "batch_size": found.batch_size, "seed": found.seed, "home": root / EVALUATIONS}
+    own["compiled"] = engine.compile
     return [adapting(each, **own) for each in subjects]
 
 
@@ -153,12 +169,14 @@ def _parser() -> ArgumentParser:
     add("--measure", type=str | None, help="measure to show in full, such as top5 (default: top1)")
     add("--figures", type=str | None, help="also draw learned noise or 2D decision regions, into this folder")
     add("--adapt", type=NonNegativeFloat | None, metavar="PRIOR", help=ADAPT)
+    add("--amp", type=Precision, default="no", help="bf16: mixed precision, which changes the outcomes (default: no)")
     add("--samples", type=str | None, help="also write the predictions for every sample to this CSV file")
     add("--keep_points", type=str | None, help="also write the misclassified points of worst-case, into this folder")
     add("--dry_run", action="store_true", help="print what is missing and what it will cost, then exit")
     add("--seed", type=NonNegativeInt, default=0, help="random seed, shared by all models")
     add("--batch_size", type=PositiveInt | None, help="samples per batch and process (-b)")
-    add_options(parser, workers="processes (-j), which measure with one thread each; with a GPU, they decode images")
+    workers = "processes (-j), which measure with one thread each; with a GPU, they decode images"
+    add_options(parser, workers=workers, compiles=True)
     add_pool_options(parser)
     return parser
 
@@ -246,14 +264,6 @@ def measure(
         if engine.is_first and (_written(folder) != earlier or not (folder / PROVENANCE).exists()):
             add_command(folder, sys.argv)
     return results
-
-
-def spread_of(found: Any, *, engine: Engine, console: Console) -> Spread | None:
-    """Return how to measure in many processes: on a cluster, or with several processes on CPUs; else None."""
-    if engine.world_size > 1 or not (is_on_cluster(found) or (engine.device.type == "cpu" and found.workers > 1)):
-        return None
-    most = found.workers or MOST_AT_ONCE
-    return Spread(partial(make_pool, found), most, warn=console.say)
 
 
 def _written(folder: Path) -> int:

@@ -1,18 +1,28 @@
 """Options for where long work is done, shared by commands, and the pool that they describe."""
 
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from jsonargparse import ArgumentParser
 
-from withstand.engine import check_device
-from withstand.errors import InputError
+from withstand.console import Console
+from withstand.engine import Engine, check_device
+from withstand.errors import InputError, brief
 from withstand.limits import PositiveInt
+from withstand.measuring.blocks import Spread
 from withstand.pools.local_pool import LocalPool
+from withstand.pools.mirror import Mirror, StoringPool, Wanted, mirrored
 from withstand.pools.pool import Pool
+from withstand.reading.addresses import Address
+from withstand.reading.places import place_of
 
 PER_JOB = 10  # blocks
+MOST_AT_ONCE = 16  # blocks of an evaluation, on a cluster of unknown size
 
 
 def add_pool_options(parser: ArgumentParser) -> None:
@@ -51,25 +61,67 @@ def check_pool_options(command: str, found: Any) -> None:
         check_device(found.device)
 
 
-def make_pool(found: Any, folder: Path, count: int) -> Pool:
+def make_pool(found: Any, folder: Path, count: int, *, mirrors: Sequence[Mirror] = ()) -> Pool:
     """Return the pool that the options describe.
 
     Args:
         found: The parsed options.
         folder: Folder of the results.
         count: Number of blocks.
+        mirrors: Of object stores; blocks with paths in one of their folders store their files there.
     """
+    for each in mirrors:
+        if folder.resolve().is_relative_to(each.folder):
+            return StoringPool(_pool(found, folder, count, is_shared=False), each)
+    return _pool(found, folder, count, is_shared=True)
+
+
+def _pool(found: Any, folder: Path, count: int, *, is_shared: bool) -> Pool:
     most = found.workers or None
     if found.address is not None:
         from withstand.pools.on_ray import RayPool
 
-        return RayPool(folder, address=found.address, gpus_per_task=found.gpus_per_task, most=most)
+        gpus = found.gpus_per_task
+        return RayPool(folder, address=found.address, gpus_per_task=gpus, most=most, is_shared=is_shared)
     if found.slurm:
         from withstand.pools.slurm import SlurmPool, read_options
 
         options = read_options(found.slurm_options)
         return SlurmPool(folder, chunk=found.chunk, most=most, options=options, device=found.device)
     return LocalPool(min(most or 1, count), devices=devices_of(found.device))
+
+
+@contextmanager
+def stored(text: str, wanted: Wanted = lambda _: True) -> Iterator[tuple[Path, tuple[Mirror, ...]]]:
+    """Yield a folder for results that a user named, and the mirror of an object store if it is an address.
+
+    Args:
+        text: Path or address.
+        wanted: Returns whether a file that is stored there, given by its name, is needed.
+    """
+    place = place_of(text)
+    if not isinstance(place, Address):
+        yield Path(text), ()
+        return
+    if int(os.environ.get("WORLD_SIZE") or 1) > 1:
+        raise InputError(f"output: processes of torchrun need a folder that all see, got {brief(text)}.")
+    with mirrored(place, wanted) as mirror:
+        yield mirror.folder, (mirror,)
+
+
+def spread_of(found: Any, mirrors: Sequence[Mirror], *, engine: Engine, console: Console) -> Spread | None:
+    """Return how to measure in many processes: on a cluster, or with several processes on CPUs; else None."""
+    if engine.world_size > 1 or not (is_on_cluster(found) or (engine.device.type == "cpu" and found.workers > 1)):
+        return None
+    most = found.workers or MOST_AT_ONCE
+    if engine.compile:
+        raise InputError("evaluate: --compile needs one process, got -j, --address or --slurm; leave one of them out.")
+    return Spread(partial(make_pool, found, mirrors=mirrors), most, warn=console.say)
+
+
+def names_of(mirrors: Sequence[Mirror]) -> dict[str, str]:
+    """Return what is shown instead of the temporary folders of mirrors."""
+    return {str(each.folder): str(each.address) for each in mirrors}
 
 
 def devices_of(device: str) -> list[str]:

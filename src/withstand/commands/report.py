@@ -3,12 +3,15 @@
 import shlex
 import webbrowser
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from withstand.console import Console
+from withstand.errors import InputError
 from withstand.files import check_no_link
 from withstand.options import make_parser
 from withstand.parser import parse
+from withstand.reading.addresses import Address
+from withstand.reading.places import place_of
 from withstand.rendering.terminal import as_text
 from withstand.reports.figures.pictures import pictures
 from withstand.reports.report_folder import Report, write_report
@@ -45,11 +48,29 @@ def main(words: list[str]) -> None:
     add("--format", type=Literal["table", "json"], default="table", help="format of the main table on stdout")
     found = parse(parser, words)
     console = Console(quiet=found.quiet)
-    folder = Path(found.output) if found.output is not None else Path(found.runs) / "report"
+    if isinstance(place := place_of(found.runs), Address):
+        if found.output is None:
+            raise InputError("report: runs in an object store need --output FOLDER, on this machine.")
+        from withstand.pools.mirror import pulled
+
+        with pulled(place, _is_read) as mirror:
+            console.names[str(mirror.folder)] = found.runs
+            _report(str(mirror.folder), found, words, console)
+        return
+    _report(found.runs, found, words, console)
+
+
+def _is_read(name: str) -> bool:
+    """Return whether a report reads a file of a run."""
+    return not name.endswith(".safetensors")
+
+
+def _report(runs: str, found: Any, words: list[str], console: Console) -> None:
+    folder = Path(found.output) if found.output is not None else Path(runs) / "report"
     if found.output is None:  # nobody named where a link in a folder from elsewhere leads
         check_no_link(folder)
     report = write_report(
-        Study.of(found.runs),
+        Study.of(runs),
         folder,
         pictures=pictures,
         baseline=found.baseline,

@@ -9,19 +9,30 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from withstand.commands.pooling import add_pool_options, check_pool_options, devices_of, is_on_cluster, make_pool
+from withstand.commands.pooling import (
+    add_pool_options,
+    check_pool_options,
+    devices_of,
+    is_on_cluster,
+    make_pool,
+    names_of,
+    stored,
+)
 from withstand.commands.sweep_watch import SweepWatch, runs_of
 from withstand.console import Console
 from withstand.errors import InputError, SweepError
-from withstand.experiment import ROWS
+from withstand.experiment import PROVENANCE, ROWS
 from withstand.limits import PositiveInt
 from withstand.options import add_options, make_parser, read_experiment
 from withstand.parser import SHORT, parse
 from withstand.parser_errors import unknown_option
+from withstand.pools.mirror import Mirror
 from withstand.pools.pool import Pool
-from withstand.reading.places import check_output, quoted
+from withstand.reading.places import check_output, place_of, quoted
 from withstand.rendering.grid import Grid
 from withstand.rendering.terminal import as_text
+from withstand.study.contents import CONFIG
+from withstand.study.sweep import FAILED, PLAN
 from withstand.sweeps.batch_pool import BatchPool
 from withstand.sweeps.earlier import spoken_of, unite
 from withstand.sweeps.forecast import forecast
@@ -50,8 +61,15 @@ def main(words: list[str]) -> None:
     if found.name is not None:
         check_name(found.name)
         plan = replace(plan, name=found.name)
-    folder = Path(found.output) / plan.name
-    check_output("output", folder)
+    place = place_of(found.output)
+    with stored(str(place / plan.name), _is_plan_or_rows) as (folder, mirrors):
+        if not mirrors:
+            check_output("output", folder)
+        console.names |= names_of(mirrors)
+        _sweep(plan, folder, mirrors, found, words, console)
+
+
+def _sweep(plan: Plan, folder: Path, mirrors: Sequence[Mirror], found: Any, words: list[str], console: Console) -> None:
     missing = unfinished(plan, folder)
     if found.dry_run:
         console.say(spoken_of(unite(plan, folder), folder))
@@ -62,7 +80,7 @@ def main(words: list[str]) -> None:
         return
     command = ["withstand", "sweep", *words]
     if missing:
-        with pool_of(found, folder, len(missing)) as pool:
+        with pool_of(found, folder, len(missing), mirrors) as pool:
             console.say(spoken_of(record(plan, folder, command=command), folder))
             with SweepWatch(plan, console, missing=missing) as watch:
                 tally = sweep(plan, folder, pool, watch)
@@ -116,9 +134,16 @@ def check_options(words: Sequence[str], options: set[str]) -> None:
             raise InputError(unknown_option(name, sorted(known)))
 
 
-def pool_of(found: Any, folder: Path, missing: int) -> Pool:
+def pool_of(found: Any, folder: Path, missing: int, mirrors: Sequence[Mirror]) -> Pool:
     """Return the pool that does the runs."""
-    return BatchPool(folder, device=found.device) if found.vectorize else make_pool(found, folder, missing)
+    if found.vectorize:
+        return BatchPool(folder, device=found.device)
+    return make_pool(found, folder, missing, mirrors=mirrors)
+
+
+def _is_plan_or_rows(name: str) -> bool:
+    """Return whether a file of a sweep says what is planned or done."""
+    return name.rpartition("/")[2] in (PLAN, FAILED, CONFIG, ROWS, PROVENANCE) and name.count("/") < 2
 
 
 def split_words(words: list[str], options: set[str]) -> tuple[list[str], list[str]]:

@@ -76,7 +76,7 @@ def _parser() -> ArgumentParser:
     add("--track", action="store_true", help="write TensorBoard event files to the run's folder")
     add("--seeds", type=PositiveInt, default=1, help="number of runs, with seeds counted up from --seed")
     add("--vectorize", action="store_true", help="with --seeds: train all seeds in one batch (MLP only)")
-    add_options(parser)
+    add_options(parser, compiles=True)
     return parser
 
 

@@ -69,13 +69,18 @@ class CopyBlock(Block):
 
     def do(self, engine: Engine) -> None:
         """Write the rows, then their record."""
+        (self.folder / RECORDS).mkdir(parents=True, exist_ok=True)
         write_rows(self.copy, self.folder, self.start, self.stop, str(engine.device), torch.get_num_threads())
+
+    @property
+    def marker(self) -> Path:
+        """The record."""
+        return record(self.folder, self.start)
 
     def is_done(self) -> bool:
         """Return whether there is a record; a block with a damaged record is written again."""
-        path = record(self.folder, self.start)
         try:
-            return path.is_file() and bool(read_record(path, Record, file_names=True))
+            return self.marker.is_file() and bool(read_record(self.marker, Record, file_names=True))
         except InputError:
             return False
 

@@ -14,6 +14,8 @@ from withstand.data.images.file_split import FileSplit, OnBadImage
 from withstand.data.images.files_below import as_text, is_image, walk_files
 from withstand.errors import InputError, brief
 from withstand.limits import PositiveInt
+from withstand.reading.addresses import Address
+from withstand.reading.places import place_of
 
 
 class Listing(NamedTuple):
@@ -55,9 +57,9 @@ class ImageTree(Dataset):
     on_bad_image: OnBadImage = "error"
 
     @property
-    def folder(self) -> Path:
+    def folder(self) -> Path | Address:
         """Base of the paths."""
-        path = Path(self.path)
+        path = place_of(self.path)
         return path if path.is_dir() else path.parent
 
     @property
@@ -67,7 +69,7 @@ class ImageTree(Dataset):
 
     def listing(self) -> Listing:
         """List the files."""
-        path, found = Path(self.path), Listing([], [], [])
+        path, found = place_of(self.path), Listing([], [], [])
         if not path.is_dir():
             return Listing([path.name], [], [])
         for file in sorted(walk_files(path), key=_place):

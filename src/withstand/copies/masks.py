@@ -5,6 +5,7 @@ from pathlib import Path, PurePosixPath
 
 from withstand.data.images.decoding import Depth
 from withstand.data.images.files_below import JPEG_SUFFIXES
+from withstand.reading.addresses import Address
 
 AUTO, NONE = "auto", "none"
 # Names in VOC, Cityscapes, ADE20K, COCO-Stuff, COCO panoptic, KITTI, Carvana and the Oxford pets, in lower case.
@@ -17,7 +18,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 GREY, PALETTE = 0, 3  # colour types of PNG
 
 
-def is_mask(folder: Path, file: str, patterns: tuple[str, ...], *, depth: Depth) -> bool:
+def is_mask(folder: Path | Address, file: str, patterns: tuple[str, ...], *, depth: Depth) -> bool:
     """Return whether an image file is a mask, which must not be corrupted.
 
     Args:
@@ -43,14 +44,18 @@ def _matches(names: list[str], patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
 
 
-def _holds_labels(path: Path, depth: Depth) -> bool:
+def _holds_labels(path: Path | Address, depth: Depth) -> bool:
     """Return whether a PNG file has a palette, or one channel of 1 or 16 bits."""
     try:
-        with path.open("rb") as file:
-            header = file.read(26)
+        header = path.read(0, 26) if isinstance(path, Address) else _start(path, 26)
     except OSError:  # reported when it is decoded
         return False
     if len(header) < 26 or not header.startswith(PNG):
         return False
     bits, colour = header[24:26]
     return colour == PALETTE or (colour == GREY and (bits == 1 or (bits == 16 and depth == 8)))
+
+
+def _start(path: Path, count: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(count)

@@ -74,6 +74,8 @@ class Originals:
                     self._check(image)
                     sizes[nearest_pixels(image.height, image.width)] += 1
                     num_animated += image.format != "MPO" and getattr(image, "is_animated", False)
+            except InputError:  # no file can be read
+                raise
             except Exception as error:  # decoders raise any exception
                 self._report(row, explain(path, error))
         if num_animated:
@@ -92,6 +94,8 @@ class Originals:
                 self._check(image)
                 tag, is_turned = orientation_of(image), decoding.turn(image) > 1
                 levels = np.array(decoding.to_rgb(image)).transpose(2, 0, 1)
+        except InputError:
+            raise
         except Exception as error:  # decoders raise any exception
             self._report(row, explain(path, error))
             return None

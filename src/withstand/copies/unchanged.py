@@ -11,6 +11,7 @@ from withstand.copies.layout import placed
 from withstand.copies.originals import Originals
 from withstand.data.images.files_below import as_text
 from withstand.errors import stop_if_asked
+from withstand.reading.addresses import BUFFER, Address
 
 
 def copy_unchanged(source: Originals, folder: Path, cells: list[str]) -> Iterator[tuple[str, str]]:
@@ -22,7 +23,7 @@ def copy_unchanged(source: Originals, folder: Path, cells: list[str]) -> Iterato
         stop_if_asked()
         first = folder / cells[0] / file
         with placed(folder, first) as temporary:
-            shutil.copyfile(source.folder / file, temporary)
+            _copy(source.folder / file, temporary)
         digest = digest_of(first)
         yield digest, f"{cells[0]}/{file}"
         for cell in cells[1:]:
@@ -40,6 +41,14 @@ def digest_of(path: Path) -> str:
     """Return the checksum of a file."""
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()
+
+
+def _copy(source: Path | Address, path: Path) -> None:
+    if isinstance(source, Path):
+        shutil.copyfile(source, path)
+        return
+    with source.open("rb") as file, path.open("wb") as copy:
+        shutil.copyfileobj(file, copy, BUFFER)
 
 
 def _link(first: Path, path: Path) -> None:

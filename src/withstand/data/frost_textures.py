@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from withstand.data.download import check_sha256, fetch
-from withstand.data.places import cache_folder, data_root
+from withstand.data.places import cache_folder, local_root
 from withstand.errors import InputError
 
 URL = "https://raw.githubusercontent.com/hendrycks/robustness/master/ImageNet-C/create_c"
@@ -84,7 +84,7 @@ def has_frost_textures() -> bool:
 
 
 def _places(texture: Texture) -> list[Path]:
-    return list(dict.fromkeys(folder / "frost" / texture.name for folder in (data_root(None), cache_folder())))
+    return list(dict.fromkeys(folder / "frost" / texture.name for folder in (local_root(), cache_folder())))
 
 
 def _find(texture: Texture) -> Path | None:

@@ -4,16 +4,23 @@ import os
 from pathlib import Path
 
 from withstand.errors import InputError
-from withstand.reading.places import expanded
+from withstand.reading.addresses import Address
+from withstand.reading.places import expanded, place_of
 
 
-def data_root(root: str | None) -> Path:
+def data_root(root: str | None) -> Path | Address:
     """Return the folder of the data: the given one, else `$WITHSTAND_DATA`, else the download cache."""
     if root is not None:
-        return expanded(root)
+        return place_of(root)
     if os.environ.get("WITHSTAND_DATA"):
-        return expanded(os.environ["WITHSTAND_DATA"])
+        return place_of(os.environ["WITHSTAND_DATA"])
     return cache_folder()
+
+
+def local_root() -> Path:
+    """Return `$WITHSTAND_DATA`, if it is a local folder, else the download cache."""
+    root = data_root(None)
+    return root if isinstance(root, Path) else cache_folder()
 
 
 def cache_folder() -> Path:
@@ -21,7 +28,7 @@ def cache_folder() -> Path:
     return expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "withstand"
 
 
-def find(root: str | None, who: str, *names: str) -> Path:
+def find(root: str | None, who: str, *names: str) -> Path | Address:
     """Return the first of several places under the data root that exists.
 
     Args:
@@ -42,7 +49,7 @@ def find(root: str | None, who: str, *names: str) -> Path:
     )
 
 
-def find_folder(who: str, folder: str, *, option: str) -> Path:
+def find_folder(who: str, folder: str, *, option: str) -> Path | Address:
     """Return a folder, looked for as written, then under the data root.
 
     Args:
@@ -53,8 +60,8 @@ def find_folder(who: str, folder: str, *, option: str) -> Path:
     Raises:
         InputError: If it is at neither place.
     """
-    path = expanded(folder)
-    places = dict.fromkeys((path, data_root(None) / path))
+    path = place_of(folder)
+    places = (path,) if isinstance(path, Address) else dict.fromkeys((path, data_root(None) / path))
     for place in places:
         if place.is_dir():
             return place

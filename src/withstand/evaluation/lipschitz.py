@@ -18,6 +18,7 @@ from withstand.functional.random import RowStreams
 from withstand.functional.tensors import Labels, Points
 from withstand.limits import DistinctNonEmpty, NonNegativeInt, PositiveInt
 from withstand.models.affine import affine_layers
+from withstand.models.wrappers.mixed_precision import check_float32
 from withstand.study.measures.measure import Kind, Measure
 
 Bound = Literal["product", "eclipse", "lipsdp", "lower", "local"]
@@ -98,6 +99,7 @@ class Lipschitz(Evaluation):
 
     def check(self, model: nn.Module, space: Space) -> None:
         """Reject a network that is not fully connected."""
+        check_float32(model, who="Lipschitz")
         affine_layers(model, space.shape, who="Lipschitz")
 
     def prepare(self, model: nn.Module, fit_on: Split, *, space: Space, seed: int, engine: Engine) -> Layers:

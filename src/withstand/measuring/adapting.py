@@ -21,7 +21,9 @@ from withstand.perturbations.transform import needs_model
 SUFFIX = "-adapted"
 
 
-def adapting(subject: Subject, *, prior: float, batch_size: int | None, seed: int, home: Path | None) -> Subject:
+def adapting(
+    subject: Subject, *, prior: float, batch_size: int | None, seed: int, home: Path | None, compiled: bool = False
+) -> Subject:
     """Return a subject whose samples come in random order and in batches of one size, since outputs depend on both.
 
     Args:
@@ -30,10 +32,13 @@ def adapting(subject: Subject, *, prior: float, batch_size: int | None, seed: in
         batch_size: Number of samples in a batch, which becomes part of what identifies the outcomes.
         seed: Seed of the order.
         home: Where the folder for the outcomes lies; None keeps nothing.
+        compiled: Whether models are compiled, which is refused.
 
     Raises:
         InputError: If there is no batch size, or a condition does not suit such a model.
     """
+    if compiled:
+        raise InputError("evaluate: compile does not follow batch normalisation that adapts; leave it out.")
     if batch_size is None:
         raise InputError("evaluate: --adapt needs a batch size, which affects the results, got none; pass -b 64.")
     question = subject.question

@@ -87,9 +87,10 @@ class SampleBlock(Block):
             parts.waiting.append(block)
         parts.flush()
 
-    def is_done(self) -> bool:
-        """Return whether the part is there."""
-        return (self.folder / part_name(self.start, self.stop)).is_file()
+    @property
+    def marker(self) -> Path:
+        """The part."""
+        return self.folder / part_name(self.start, self.stop)
 
 
 def measured(

@@ -8,13 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from withstand.models.compiled import CALL, compile_calls, restore_calls
 from withstand.models.frozen import evaluating
 from withstand.models.wrappers.with_surrogate import WithSurrogate
 
 Strides = dict[str, tuple[int, ...]]
 
 
-def place(model: nn.Module, device: torch.device, shape: tuple[int, ...]) -> nn.Module:
+def place(model: nn.Module, device: torch.device, shape: tuple[int, ...], *, compiled: bool = False) -> nn.Module:
     """Move a model to a device, with convolution weights in channels-last memory format, and return it.
 
     Convolutions use the memory format of their weights, and most are much faster in channels-last format, on CPUs too.
@@ -24,6 +25,10 @@ def place(model: nn.Module, device: torch.device, shape: tuple[int, ...]) -> nn.
         model: Maps inputs to logits. It is changed in place; see `formats_kept`.
         device: Where its parameters and buffers go.
         shape: Shape of one input.
+        compiled: Whether its calls are compiled by `torch.compile`.
+
+    Raises:
+        InputError: If it cannot be compiled.
     """
     model.to(device)
     parts = (model.model, model.surrogate) if isinstance(model, WithSurrogate) else (model,)
@@ -34,6 +39,8 @@ def place(model: nn.Module, device: torch.device, shape: tuple[int, ...]) -> nn.
             part.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
             if not _works(part, torch.zeros(2, *shape, device=device)):
                 _restore(part, before)
+        if compiled:
+            compile_calls(part, torch.zeros(2, *shape, device=device))
     return model
 
 
@@ -52,11 +59,14 @@ def make_contiguous(model: nn.Module) -> bool:
 
 @contextmanager
 def formats_kept(*models: nn.Module) -> Iterator[None]:
-    """Restore the memory format of parameters and buffers at the end of the block."""
+    """Restore the memory format of parameters and buffers at the end of the block, and uncompiled calls."""
     before = [_strides(each) for each in models]
+    compiled = {part for model in models for part in model.modules() if CALL in vars(part)}
     try:
         yield
     finally:
+        for part in {part for model in models for part in model.modules()} - compiled:
+            restore_calls(part)
         for model, strides in zip(models, before, strict=True):
             _restore(model, strides)
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from torch import nn
 
 from withstand.data.download import check_sha256, fetch
-from withstand.data.places import cache_folder, data_root
+from withstand.data.places import cache_folder, local_root
 from withstand.errors import InputError, brief, nearest
 from withstand.models.base import Model
 from withstand.models.normalize import Normalize
@@ -112,7 +112,7 @@ def find_weights(name: str) -> Path:
         InputError: If the file is missing and cannot be downloaded, or its checksum differs.
     """
     release = RELEASES[name]
-    places = dict.fromkeys(folder / FOLDER / release.file for folder in (data_root(None), cache_folder()))
+    places = dict.fromkeys(folder / FOLDER / release.file for folder in (local_root(), cache_folder()))
     cached = cache_folder() / FOLDER / release.file
     path = next((place for place in places if place.exists()), cached)
     known = release.sha256 or _recorded(path)

@@ -19,7 +19,7 @@ from withstand.perturbations.identity import Identity
 
 @dataclass(frozen=True, kw_only=True)
 class SavedAsJpeg(Perturbation):
-    """Another perturbation, floored to 8 bits and compressed as JPEG in memory; runs on the CPU.
+    """Another perturbation, floored to 8 bits and compressed as JPEG in memory.
 
     The images of ImageNet-C were saved with quality 85.
 

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from contextlib import suppress
 from copy import copy
 from enum import StrEnum
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -45,9 +46,14 @@ class Block(ABC):
     def do(self, engine: Engine) -> None:
         """Do the work, or what is left of it, and write its files."""
 
+    @property
     @abstractmethod
+    def marker(self) -> Path:
+        """The file that is written last, below a folder among the block's fields."""
+
     def is_done(self) -> bool:
-        """Return whether its files are there."""
+        """Return whether the marker is there."""
+        return self.marker.is_file()
 
     def is_busy(self) -> bool:
         """Return whether another process works on it."""

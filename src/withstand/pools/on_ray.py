@@ -29,10 +29,13 @@ OBJECT_STORE_BYTES = 2**30  # of a cluster on this machine; it holds weights, bu
 
 
 class Place(NamedTuple):
-    """Arguments of a task: folder of the results, a marker file that every node must see, working directory."""
+    """Arguments of a task: folder of the results, a marker file that every node must see, working directory.
+
+    Without a marker, results go to an object store.
+    """
 
     root: Path
-    marker: Path
+    marker: Path | None
     directory: Path
 
 
@@ -43,7 +46,13 @@ class RayPool(Pool):
     """
 
     def __init__(
-        self, root: Path, *, address: str = "auto", gpus_per_task: float = 0.0, most: int | None = None
+        self,
+        root: Path,
+        *,
+        address: str = "auto",
+        gpus_per_task: float = 0.0,
+        most: int | None = None,
+        is_shared: bool = True,
     ) -> None:
         """Join a cluster, or start one on this machine.
 
@@ -53,6 +62,7 @@ class RayPool(Pool):
                 `ray://HOST:PORT`.
             gpus_per_task: Share of a GPU for each block, from 0 (CPUs alone) to 1.
             most: Maximum number of blocks at a time; None chooses by the cluster.
+            is_shared: Whether nodes must see the folder; else results go to an object store.
 
         Raises:
             InputError: If Ray is missing, no cluster answers, none of its nodes fits a block, or a node fails.
@@ -64,12 +74,13 @@ class RayPool(Pool):
         self.at_work: dict[Any, tuple[str, Block]] = {}
         self.counted, self.places = 0.0, 0
         root = root.resolve()
-        self.place = Place(root, root / f".seen-{uuid4().hex}", Path.cwd())
+        self.place = Place(root, root / f".seen-{uuid4().hex}" if is_shared else None, Path.cwd())
         self.joined = not self.ray.is_initialized()
         if self.joined:
             self._join(address)
         try:
-            write_whole(self.place.marker, b"")
+            if self.place.marker is not None:
+                write_whole(self.place.marker, b"")
             self._check()
         except BaseException:
             self.close()
@@ -109,7 +120,8 @@ class RayPool(Pool):
             with suppress(Exception):  # the cluster may be gone
                 self.ray.cancel(each, force=True)
         with suppress(OSError):
-            self.place.marker.unlink(missing_ok=True)
+            if self.place.marker is not None:
+                self.place.marker.unlink(missing_ok=True)
         if self.joined:
             self.ray.shutdown()
 
@@ -219,12 +231,12 @@ def check_answer(address: str) -> None:
 
 def look(place: Place) -> tuple[bool, str]:
     """Return whether this node sees the folder, and its version of this package."""
-    return place.marker.exists(), version("withstand")
+    return place.marker is None or place.marker.exists(), version("withstand")
 
 
 def work(block: Block, place: Place, gpus: float) -> Outcome:
     """Do a block on this node."""
-    if not place.marker.exists():  # a node that joined after the check
+    if place.marker is not None and not place.marker.exists():  # a node that joined after the check
         return Outcome(State.FAILED, f"a node of the Ray cluster does not see {place.root}.")
     if place.directory.is_dir():
         os.chdir(place.directory)  # paths in the configuration are relative to it

@@ -6,12 +6,42 @@ import shlex
 import stat
 import zipfile
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Literal, Protocol, cast
 
 from withstand.errors import InputError, brief
+from withstand.reading.addresses import LOCAL, SCHEME, Address
 
 UNPACKED, MARGIN = 4, 1 << 24  # a zip file may unpack to this many times its size, and as many bytes more
 MOST_PADDING = 1 << 16  # zeros behind a gzip file
+
+
+class _Status(Protocol):
+    @property
+    def st_size(self) -> int: ...
+
+
+class File(Protocol):
+    """A file that is read: the methods of `Path` that a path, an address and content in memory have."""
+
+    def stat(self) -> _Status:
+        """Return its size in bytes."""
+        ...
+
+    def open(self, mode: Literal["rb"]) -> BinaryIO:
+        """Open it for reading."""
+        ...
+
+
+def place_of(text: str | Path) -> Path | Address:
+    """Return where data lie: the address of an object store such as `s3://bucket/photos`, or else a local path.
+
+    Example:
+        >>> place_of("s3://bucket/photos/"), place_of("file:///photos")
+        (Address(text='s3://bucket/photos'), PosixPath('/photos'))
+    """
+    if isinstance(text, str) and SCHEME.match(text) and not LOCAL.match(text):
+        return Address(text=text)
+    return expanded(LOCAL.sub("", text) if isinstance(text, str) else text)
 
 
 def expanded(path: str | Path) -> Path:
@@ -48,7 +78,7 @@ def is_there(path: Path) -> bool:
         return False
 
 
-def read_bytes(path: Path, *, most: int) -> bytes:
+def read_bytes(path: Path | Address, *, most: int) -> bytes:
     """Return the content of a file.
 
     Args:
@@ -58,6 +88,8 @@ def read_bytes(path: Path, *, most: int) -> bytes:
     Raises:
         OSError: If it is not a regular file, cannot be read, or is larger.
     """
+    if isinstance(path, Address):
+        return path.read_bytes(most=most)
     if not path.is_file():
         raise OSError("it is not a file" if path.exists() else "there is no such file")
     with path.open("rb") as file:
@@ -68,7 +100,7 @@ def read_bytes(path: Path, *, most: int) -> bytes:
     return content
 
 
-def open_packed(path: Path) -> BinaryIO:
+def open_packed(path: File) -> BinaryIO:
     """Open a file that gzip has compressed.
 
     Raises:
@@ -79,7 +111,7 @@ def open_packed(path: Path) -> BinaryIO:
         tail = file.read(MOST_PADDING)
     if len(tail) == MOST_PADDING and not any(tail):
         raise OSError(f"it ends in more than {MOST_PADDING:,} zeros")
-    return cast(BinaryIO, gzip.open(path))
+    return cast(BinaryIO, gzip.open(path if isinstance(path, Path) else path.open("rb")))
 
 
 def check_unpacked(who: str, path: Path) -> None:

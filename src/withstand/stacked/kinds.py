@@ -51,6 +51,7 @@ def check(experiment: Experiment, engine: Engine) -> None:
     mode = getattr(objective, "mode", "exact") if getattr(objective, "num_draws", 1) > 1 else "exact"
     needs = [
         (engine.world_size == 1, f"one process, got {engine.world_size}"),
+        (not engine.compile, "no --compile"),
         (isinstance(model, MLP), f"the model MLP, got {type(model).__name__}"),
         (isinstance(objective, PerturbedRisk), f"the objective PerturbedRisk, got {type(objective).__name__}"),
         (mode == "exact", f"the mode exact, got {mode}"),

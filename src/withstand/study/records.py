@@ -14,6 +14,7 @@ import yaml
 from withstand.errors import InputError, brief, told
 from withstand.limits import refusal_of
 from withstand.limits.checks import LARGEST
+from withstand.reading.addresses import Address
 from withstand.reading.documents import Loader, bounded
 from withstand.reading.places import read_bytes
 
@@ -30,19 +31,19 @@ class _Refused(ValueError):
     """A value that a record cannot have."""
 
 
-def damaged(path: Path, why: str, then: str = AGAIN) -> InputError:
+def damaged(path: Path | Address, why: str, then: str = AGAIN) -> InputError:
     """Return the error for a damaged record: what is wrong with it, and what to do."""
     return InputError(f"{path} is damaged ({brief(why)}); {then}.")
 
 
-def unreadable(path: Path, problem: OSError, then: str = AGAIN) -> InputError:
+def unreadable(path: Path | Address, problem: OSError, then: str = AGAIN) -> InputError:
     """Return the error for a record that is missing or cannot be read."""
     if isinstance(problem, FileNotFoundError):
         return InputError(f"{path} is missing; {then.replace('remove it and ', '')}.")
     return damaged(path, problem.strerror or told(problem), then)
 
 
-def read_text(path: Path, *, then: str = AGAIN) -> str:
+def read_text(path: Path | Address, *, then: str = AGAIN) -> str:
     """Return the content of a text file.
 
     Args:
@@ -53,7 +54,8 @@ def read_text(path: Path, *, then: str = AGAIN) -> str:
         InputError: If it is missing, cannot be read or is not UTF-8; the message names it.
     """
     try:
-        path.lstat()  # distinguishes a missing file
+        if isinstance(path, Path):
+            path.lstat()  # distinguishes a missing file
         return read_bytes(path, most=MOST_BYTES).decode()
     except OSError as problem:
         raise unreadable(path, problem, then) from problem
@@ -61,7 +63,7 @@ def read_text(path: Path, *, then: str = AGAIN) -> str:
         raise damaged(path, "it is not UTF-8", then) from problem
 
 
-def read_json(path: Path, *, then: str = AGAIN, file_names: bool = False) -> Any:
+def read_json(path: Path | Address, *, then: str = AGAIN, file_names: bool = False) -> Any:
     """Return the content of a JSON file: no NaN, no whole number beyond 64 bits, at most 50 levels.
 
     Args:
@@ -115,7 +117,7 @@ def parse_yaml(path: Path, text: str, *, then: str = AGAIN) -> dict[str, Any]:
     return content
 
 
-def read_record(path: Path, schema: type[Schema], *, then: str = AGAIN, file_names: bool = False) -> Schema:
+def read_record(path: Path | Address, schema: type[Schema], *, then: str = AGAIN, file_names: bool = False) -> Schema:
     """Return what a JSON file holds, checked against the annotations of a class.
 
     Args:

@@ -34,9 +34,10 @@ class RunBlock(Block):
         run(self.experiment, self.root, engine=engine, load=latest_data)
         (self.folder / FAILED).unlink(missing_ok=True)
 
-    def is_done(self) -> bool:
-        """Return whether the run has its rows."""
-        return (self.folder / ROWS).exists()
+    @property
+    def marker(self) -> Path:
+        """The rows of the run."""
+        return self.folder / ROWS
 
     def is_busy(self) -> bool:
         """Return whether a process works on the run."""

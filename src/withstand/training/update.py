@@ -10,6 +10,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from withstand.engine import Engine, sum_over_processes
 from withstand.errors import InputError, TrainingError
+from withstand.models.wrappers.mixed_precision import check_bf16
 from withstand.training.settings import Training
 
 AMP = {"no": None, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -32,6 +33,8 @@ class Update:
         """
         if training.amp == "fp16" and engine.device.type != "cuda":
             raise InputError(f"training: amp fp16 needs a CUDA device, got {engine.device.type}; bf16 works there.")
+        if training.amp == "bf16":
+            check_bf16(engine.device, who="training")
         self.model, self.training, self.engine, self.steps_per_epoch = model, training, engine, steps_per_epoch
         self.optimizer = training.optimizer.build(trained)
         self.parameters = [each for group in self.optimizer.param_groups for each in group["params"]]

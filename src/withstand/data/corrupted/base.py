@@ -13,6 +13,7 @@ from withstand.data.base import Dataset, Part, Split, check_part
 from withstand.data.corrupted.cells import is_selected
 from withstand.errors import InputError, brief, nearest
 from withstand.limits import Within
+from withstand.reading.addresses import Address
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,7 @@ class CorruptedDataset(Dataset):
         return replace(self, corruption=cell.corruption, severity=cell.severity)
 
     @abstractmethod
-    def _folder(self) -> Path:
+    def _folder(self) -> Path | Address:
         """Return the folder of the files."""
 
     @abstractmethod

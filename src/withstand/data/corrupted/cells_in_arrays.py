@@ -9,12 +9,14 @@ import numpy as np
 import torch
 
 from withstand.conditions import CORRUPTIONS, MNIST_C, SEVERITIES, Cell
-from withstand.data.corrupted.arrays import check_range, read_images, read_labels
+from withstand.data.corrupted.arrays import StoredArray, check_range, read_images, read_labels
 from withstand.data.corrupted.base import CorruptedDataset
 from withstand.data.corrupted.cells import Gap, find_gaps
 from withstand.data.images.array_split import ArraySplit
+from withstand.data.images.files_below import files_in
 from withstand.data.places import find
 from withstand.errors import InputError
+from withstand.reading.addresses import Address
 
 LABELS = "labels.npy"
 
@@ -40,7 +42,7 @@ class CellsInArrays(CorruptedDataset):
     def _classes(self, largest: int) -> tuple[str, ...]:
         """Return the names of the classes, given the largest label."""
 
-    def _find(self, *folders: str) -> Path:
+    def _find(self, *folders: str) -> Path | Address:
         """Return the first of several folders under the data root that holds labels."""
         return find(self.root, self.who, *(f"{each}/{LABELS}".removeprefix("./") for each in folders)).parent
 
@@ -68,7 +70,7 @@ class CellsInArrays(CorruptedDataset):
                     f"{self.who}: {path} must have the shape of {first}, {shapes[first]}, got {images.shape}."
                 )
         known = (LABELS, *(f"{name}.npy" for name in NAMES))
-        ignored = sorted(path.name for path in self._folder().glob("*.npy") if path.name not in known)
+        ignored = sorted(name for name in files_in(self._folder()) if name.endswith(".npy") and name not in known)
         if ignored:
             log.warning("%s: no corruption, not read: %s.", self.who, ", ".join(ignored))
         return self._all_cells()
@@ -76,7 +78,7 @@ class CellsInArrays(CorruptedDataset):
     def _all_cells(self) -> list[Cell]:
         return [Cell(path.stem, severity) for path in self._paths() for severity in SEVERITIES]
 
-    def _paths(self) -> list[Path]:
+    def _paths(self) -> list[Path | Address]:
         """Return the arrays of corruptions, in the published order."""
         folder = self._folder()
         found = [path for path in (folder / f"{name}.npy" for name in NAMES) if path.is_file()]
@@ -84,13 +86,13 @@ class CellsInArrays(CorruptedDataset):
             raise InputError(f"{self.who}: expected arrays such as fog.npy in {folder}, found none.")
         return found
 
-    def _images(self, path: Path) -> np.ndarray:
+    def _images(self, path: Path | Address) -> np.ndarray | StoredArray:
         return read_images(self.who, path)
 
     def _labels(self) -> np.ndarray:
         return read_labels(self.who, self._folder() / LABELS)
 
-    def _check_count(self, path: Path, images: np.ndarray, labels: np.ndarray) -> None:
+    def _check_count(self, path: Path | Address, images: np.ndarray | StoredArray, labels: np.ndarray) -> None:
         num_labels = len(labels)
         if len(images) % len(SEVERITIES) or num_labels not in (len(images), len(images) // len(SEVERITIES)):
             raise InputError(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from withstand.data.corrupted.cells_in_arrays import CellsInArrays
 from withstand.data.images.cifar100 import CLASSES
+from withstand.reading.addresses import Address
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,7 @@ class Cifar100C(CellsInArrays):
 
     root: str | None = None
 
-    def _folder(self) -> Path:
+    def _folder(self) -> Path | Address:
         return self._find("CIFAR-100-C", "cifar100-c", ".")
 
     def _classes(self, largest: int) -> tuple[str, ...]:

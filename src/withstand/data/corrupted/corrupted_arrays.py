@@ -6,7 +6,8 @@ from pathlib import Path
 from withstand.data.corrupted.cells_in_arrays import CellsInArrays
 from withstand.data.images.class_map import MAX_CLASSES, NumClasses
 from withstand.errors import InputError
-from withstand.reading.places import expanded
+from withstand.reading.addresses import Address
+from withstand.reading.places import place_of
 from withstand.study.records import read_record
 
 
@@ -28,8 +29,8 @@ class CorruptedArrays(CellsInArrays):
     root: str
     num_classes: NumClasses | None = None
 
-    def _folder(self) -> Path:
-        return expanded(self.root)
+    def _folder(self) -> Path | Address:
+        return place_of(self.root)
 
     def _classes(self, largest: int) -> tuple[str, ...]:
         path = self._folder() / "classes.json"

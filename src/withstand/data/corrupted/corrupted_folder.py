@@ -1,13 +1,14 @@
 """CorruptedFolder: your own corrupted images in the folder layout of ImageNet-C."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from withstand.data.corrupted.cells_in_folders import CellsInFolders
 from withstand.data.images.class_folders import ClassFolders
 from withstand.data.images.class_map import MANIFEST, NumClasses
 from withstand.limits import PositiveInt
-from withstand.reading.places import expanded
+from withstand.reading.addresses import Address
+from withstand.reading.places import place_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,10 +41,12 @@ class CorruptedFolder(CellsInFolders):
     num_classes: NumClasses | None = None
     clean_resize: PositiveInt | None = 256
 
-    def _folder(self) -> Path:
-        return expanded(self.root)
+    def _folder(self) -> Path | Address:
+        return place_of(self.root)
 
     def _reader(self, *, is_clean: bool) -> ClassFolders:
+        return ClassFolders.of(self, resize=self.clean_resize if is_clean else None)
+
+    def _numbered(self, reader: ClassFolders) -> ClassFolders:
         manifest = self._folder() / MANIFEST
-        class_map = str(manifest) if self.class_map is None and manifest.is_file() else self.class_map
-        return ClassFolders.of(self, resize=self.clean_resize if is_clean else None, class_map=class_map)
+        return replace(reader, class_map=str(manifest)) if self.class_map is None and manifest.is_file() else reader

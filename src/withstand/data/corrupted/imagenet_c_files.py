@@ -8,7 +8,9 @@ from withstand.data.corrupted.cells_in_folders import CellsInFolders
 from withstand.data.images.class_folders import ClassFolders
 from withstand.data.images.class_map import IMAGENET
 from withstand.data.images.decoding import Orientation
+from withstand.data.images.files_below import has_folder
 from withstand.data.places import data_root
+from withstand.reading.addresses import Address
 
 FOLDERS = ("imagenet-c", "ImageNet-C")
 PIXELS, CLEAN_RESIZE = 224, 256
@@ -43,9 +45,9 @@ class ImagenetCFiles(CellsInFolders):
 
     command: ClassVar[str] = "imagenet-c"
 
-    def _folder(self) -> Path:
+    def _folder(self) -> Path | Address:
         base = data_root(self.root)
-        return next((base / name for name in FOLDERS if (base / name).is_dir()), base)
+        return next((base / name for name in FOLDERS if has_folder(base, name)), base)
 
     def _reader(self, *, is_clean: bool) -> ClassFolders:
         return ClassFolders.of(self, pixels=PIXELS, resize=CLEAN_RESIZE if is_clean else None, class_map=IMAGENET)

@@ -16,6 +16,7 @@ from withstand.data.images.array_split import ArraySplit
 from withstand.data.images.mnist import CLASSES
 from withstand.data.places import data_root
 from withstand.errors import InputError, brief
+from withstand.reading.addresses import Address
 
 FOLDERS = ("mnist_c", "MNIST-C", "mnist-c", ".")
 PREFIX = "mnist_"  # of names, since many are names of ImageNet-C, too
@@ -65,7 +66,7 @@ class MnistC(CorruptedDataset):
         there = {cell: len(read_images(self.who, self._path(cell.corruption))) for cell in self._list_cells()}
         return find_gaps({Cell(name, 1): there.get(Cell(name, 1), 0) for name in MNIST_C}, self.corruption)
 
-    def _folder(self) -> Path:
+    def _folder(self) -> Path | Address:
         base = data_root(self.root)
         names = [*(name.removeprefix(PREFIX) for name in MNIST_C), IDENTITY]
         for folder in FOLDERS:
@@ -79,7 +80,7 @@ class MnistC(CorruptedDataset):
     def _list_cells(self) -> list[Cell]:
         return [Cell(name, 1) for name in MNIST_C if self._path(name).is_file()]
 
-    def _path(self, corruption: str) -> Path:
+    def _path(self, corruption: str) -> Path | Address:
         name = IDENTITY if corruption == CLEAN else corruption.removeprefix(PREFIX)
         return self._folder() / name / IMAGES
 
@@ -92,4 +93,4 @@ class MnistC(CorruptedDataset):
                 f"got {images.shape}."
             )
         check_range(self.who, path.with_name(LABELS), labels, CLASSES)
-        return ArraySplit(images, torch.from_numpy(labels.astype(np.int64)), classes=CLASSES)
+        return ArraySplit(images[:], torch.from_numpy(labels.astype(np.int64)), classes=CLASSES)

@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from withstand.errors import InputError, told
+from withstand.reading.addresses import Address
 
 
-def read_array_pickle(who: str, path: Path) -> dict[str, object]:
+def read_array_pickle(who: str, path: Path | Address) -> dict[str, object]:
     """Return a dictionary of byte arrays, lists, numbers or text from a pickle of Python 2 or 3.
 
     Args:
@@ -36,6 +37,8 @@ def read_array_pickle(who: str, path: Path) -> dict[str, object]:
             )
             for key, value in content.items()
         }
+    except InputError:
+        raise
     except Exception as error:  # a damaged pickle can raise any exception
         raise InputError(f"{who}: {path} is damaged or not a data file ({told(error)}).") from error
 

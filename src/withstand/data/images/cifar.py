@@ -14,6 +14,7 @@ from withstand.data.images.array_pickle import read_array_pickle
 from withstand.data.images.augmentation import crop_and_flip
 from withstand.data.places import data_root
 from withstand.errors import InputError, brief
+from withstand.reading.addresses import Address
 from withstand.reading.places import read_bytes
 
 IMAGE = (3, 32, 32)
@@ -73,7 +74,7 @@ def load_cifar(cifar: Cifar, part: Part, *, root: str | None, validation: float,
     return TensorSplit(x[rows], y[rows], classes=cifar.classes, box=(0.0, 1.0), numbers=rows, augment=change)
 
 
-def _files(cifar: Cifar, names: tuple[str, ...], base: Path) -> list[Path]:
+def _files(cifar: Cifar, names: tuple[str, ...], base: Path | Address) -> list[Path | Address]:
     for folder, end in product(cifar.folders, ("", ".bin")):
         paths = [base / folder / f"{name}{end}" for name in names]
         found = [path for path in paths if path.is_file()]
@@ -89,7 +90,7 @@ def _files(cifar: Cifar, names: tuple[str, ...], base: Path) -> list[Path]:
     )
 
 
-def read_binary(cifar: Cifar, path: Path) -> tuple[Tensor, Tensor]:
+def read_binary(cifar: Cifar, path: Path | Address) -> tuple[Tensor, Tensor]:
     """Return the images and labels of a file of the binary version.
 
     Raises:
@@ -109,7 +110,7 @@ def read_binary(cifar: Cifar, path: Path) -> tuple[Tensor, Tensor]:
     return _checked(cifar, path, records[:, -VALUES:], records[:, cifar.label_bytes - 1].long())
 
 
-def read_python(cifar: Cifar, path: Path) -> tuple[Tensor, Tensor]:
+def read_python(cifar: Cifar, path: Path | Address) -> tuple[Tensor, Tensor]:
     """Return the images and labels of a file of the Python version; no code in the file runs.
 
     Raises:
@@ -134,7 +135,7 @@ def read_python(cifar: Cifar, path: Path) -> tuple[Tensor, Tensor]:
     return _checked(cifar, path, torch.from_numpy(data.copy()), torch.tensor(labels))
 
 
-def _checked(cifar: Cifar, path: Path, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+def _checked(cifar: Cifar, path: Path | Address, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     wrong, expected = y[y >= len(cifar.classes)], cifar.records.get(path.stem, 0)
     if len(wrong):
         raise _wrong_label(cifar, path, str(int(wrong[0])))
@@ -143,7 +144,7 @@ def _checked(cifar: Cifar, path: Path, x: Tensor, y: Tensor) -> tuple[Tensor, Te
     return x.reshape(-1, *IMAGE), y
 
 
-def _wrong_label(cifar: Cifar, path: Path, got: str) -> InputError:
+def _wrong_label(cifar: Cifar, path: Path | Address, got: str) -> InputError:
     return InputError(
         f"{cifar.who}: {path} must hold labels 0 to {len(cifar.classes) - 1}, got {got}; it is not {cifar.title}."
     )

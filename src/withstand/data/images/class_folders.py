@@ -1,6 +1,6 @@
 """ClassFolders: reader of a folder with one folder of images per class."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,17 @@ from withstand.data.base import Dataset, Part, cut
 from withstand.data.images.class_map import ClassMap
 from withstand.data.images.decoding import Alpha, Decoding, Depth, Orientation
 from withstand.data.images.file_split import FileSplit, OnBadImage
-from withstand.data.images.files_below import SUFFIXES, as_text, is_image, subfolders, walk_files, walk_images
+from withstand.data.images.files_below import (
+    SUFFIXES,
+    as_text,
+    files_in,
+    folders_with_images,
+    is_image,
+    subfolders,
+    walk_files,
+)
 from withstand.errors import InputError
+from withstand.reading.addresses import Address
 
 PARTS = ("train", "training", "val", "valid", "validation", "test", "testing")
 
@@ -58,9 +67,9 @@ class ClassFolders:
 
     def read(
         self,
-        folder: Path,
+        folder: Path | Address,
         *,
-        ranked: Sequence[Path],
+        ranked: Sequence[Path | Address],
         part: Part = "test",
         validation: float | None = None,
         origin: str | None = None,
@@ -103,7 +112,7 @@ class ClassFolders:
         # Cut by folder, not by class: a class may have several folders.
         return split.select(cut(ranks, validation=validation)[part])
 
-    def _notes(self, folder: Path, files: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+    def _notes(self, folder: Path | Address, files: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
         """Return a sentence for each kind of files and folders that are left out."""
         counts = {
             "images beside the class folders": sum(is_image(each) for each in files if "/" not in each),
@@ -116,7 +125,7 @@ class ClassFolders:
             if count
         )
 
-    def folders(self, folder: Path) -> list[str]:
+    def folders(self, folder: Path | Address) -> list[str]:
         """Return the names of the class folders with images, sorted; hidden folders are skipped.
 
         Raises:
@@ -126,23 +135,23 @@ class ClassFolders:
             raise InputError(
                 f"{self.who}: expected a folder with one folder of images per class at {folder}, found none."
             )
-        if names := _class_folders(folder):
+        if names := folders_with_images(folder):
             return names
         if subfolders(folder):
             raise InputError(
                 f"{self.who}: expected images in the class folders of {folder}, found none ({', '.join(SUFFIXES)})."
             )
-        visible = sum(not each.name.startswith(".") for each in folder.iterdir())
+        visible = len(files_in(folder))
         found = f"only files ({visible:,})" if visible else "nothing"
         raise InputError(f"{self.who}: expected one folder of images per class in {folder}, found {found}.")
 
-    def _number(self, ranked: Sequence[Path], origin: str | None) -> ClassMap:
+    def _number(self, ranked: Sequence[Path | Address], origin: str | None) -> ClassMap:
         if self.class_map is not None:
             classes = ClassMap.read(self.who, self.class_map, num_classes=self.num_classes)
         else:
             found: set[str] = set()
             for folder in ranked:
-                found.update(_class_folders(folder, known=found))
+                found.update(folders_with_images(folder, known=found))
             names = sorted(found)
             numbers = {name: rank for rank, name in enumerate(names)}
             classes = ClassMap(numbers=numbers, names=tuple(map(as_text, names)), origin=origin or str(ranked[0]))
@@ -160,12 +169,7 @@ class ClassFolders:
         return classes
 
 
-def usual_parts(root: Path) -> list[str]:
+def usual_parts(root: Path | Address) -> list[str]:
     """Return the folders in a root that have usual names of parts, in any case: training first, then validation."""
     found = [each for each in subfolders(root) if each.lower() in PARTS]
     return sorted(found, key=lambda each: PARTS.index(each.lower()))
-
-
-def _class_folders(folder: Path, known: Collection[str] = ()) -> list[str]:
-    """Return the names of the folders in a folder that hold an image, or are known."""
-    return [name for name in subfolders(folder) if name in known or next(walk_images(folder / name), None) is not None]

@@ -11,7 +11,8 @@ from annotated_types import Ge, Le
 
 from withstand.errors import InputError, brief, told
 from withstand.limits import Within
-from withstand.reading.places import expanded, read_bytes
+from withstand.reading.addresses import Address
+from withstand.reading.places import place_of, read_bytes
 from withstand.study.records import read_record
 
 IMAGENET = "imagenet"
@@ -58,7 +59,7 @@ class ClassMap:
         Raises:
             InputError: If the file cannot be used, or a number is negative, fractional or too high.
         """
-        path, names = expanded(source), None
+        path, names = place_of(source), None
         if source == IMAGENET:
             names = _imagenet_folders(who)
             pairs = ((source, folder, number) for number, folder in enumerate(names))
@@ -100,7 +101,7 @@ def _name_classes(numbers: dict[str, int], num_classes: int | None) -> tuple[str
     return tuple(" / ".join(folders.get(number, [str(number)])) for number in range(count))
 
 
-def _read_pairs(who: str, path: Path) -> Iterator[tuple[str, str, object]]:
+def _read_pairs(who: str, path: Path | Address) -> Iterator[tuple[str, str, object]]:
     """Yield place in the file, folder and number of each entry."""
     try:
         text = read_bytes(path, most=MOST_BYTES).decode("utf-8-sig")
@@ -126,7 +127,7 @@ class _Pairs(list):
     """The pairs of a JSON object, including repeated names."""
 
 
-def _json_pairs(who: str, path: Path, text: str) -> list[tuple[str, object]]:
+def _json_pairs(who: str, path: Path | Address, text: str) -> list[tuple[str, object]]:
     try:
         content = json.loads(text, object_pairs_hook=_Pairs)
     except (ValueError, RecursionError) as error:
@@ -136,7 +137,7 @@ def _json_pairs(who: str, path: Path, text: str) -> list[tuple[str, object]]:
     return content
 
 
-def _read_manifest(who: str, path: Path) -> tuple[dict[str, object], tuple[str, ...]]:
+def _read_manifest(who: str, path: Path | Address) -> tuple[dict[str, object], tuple[str, ...]]:
     """Return the class numbers by folder, and the names of all classes."""
     try:
         content = read_record(path, _Manifest, then="make the copy again with `withstand corrupt`", file_names=True)

@@ -134,11 +134,11 @@ def _upper_bits(image: Image.Image, bits: int) -> Image.Image | None:
         if tile.codec_name != "ppm":
             return None
         width, height = image.size
-        with open(image.filename, "rb") as file:  # type: ignore[attr-defined] # noqa: PTH123
-            file.seek(tile.offset)
-            values = np.fromfile(file, ">u2", 3 * width * height)
-        if len(values) < 3 * width * height:
+        image.fp.seek(tile.offset)  # type: ignore[attr-defined]
+        content = image.fp.read(6 * width * height)  # type: ignore[attr-defined]
+        if len(content) < 6 * width * height:
             raise OSError("image file is truncated")
+        values = np.frombuffer(content, ">u2")
         levels = values.astype(np.uint32) * 65535 // tile.args[1] >> 8
         return Image.fromarray(levels.astype(np.uint8).reshape(height, width, 3))
     if not image.mode.startswith("I"):

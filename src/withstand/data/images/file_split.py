@@ -7,8 +7,7 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -21,7 +20,7 @@ from withstand.data.base import Plan, Split, to_unit
 from withstand.data.checks import as_plan, as_rows
 from withstand.data.images.decoding import NOTES, Decoding
 from withstand.data.images.files_below import as_text
-from withstand.data.images.image_file import AS_STORED, explain, read_image
+from withstand.data.images.image_file import AS_STORED, ImagePath, explain, read_image
 from withstand.data.sample import Sample
 from withstand.engine import become_worker, starting_workers
 from withstand.errors import InputError, TrainingError
@@ -42,12 +41,22 @@ class Decoded(NamedTuple):
         rows: Their rows in the split.
         problems: Row and reason of each unreadable image.
         notes: Row and key in `decoding.NOTES` of anything to report.
+        failure: Why no file can be read at all, such as a lost connection; None if all is well.
     """
 
     x: UInt8[Tensor, "image 3 pixels pixels"]
     rows: list[int]
     problems: list[tuple[int, str]]
     notes: list[tuple[int, str]]
+    failure: str | None = None
+
+
+class Folder(Protocol):
+    """A place of image files: a folder, an address, or shards."""
+
+    def __truediv__(self, file: str, /) -> ImagePath:
+        """Return a file by its path below."""
+        ...
 
 
 class FileSplit(Split):
@@ -61,7 +70,7 @@ class FileSplit(Split):
         self,
         who: str,
         *,
-        folder: Path,
+        folder: Folder,
         files: list[str],
         y: Tensor,
         classes: tuple[str, ...],
@@ -121,9 +130,11 @@ class FileSplit(Split):
         device = torch.device(device)
         images, before = _Images(self, augmentation_seed), {key: len(rows) for key, rows in self._noted.items()}
         try:
-            for x, rows, problems, notes in _decode(
+            for x, rows, problems, notes, failure in _decode(
                 images, as_plan(plan, len(self)), num_workers, pin_memory=device.type == "cuda"
             ):
+                if failure is not None:  # raised here, since a loader adds a traceback to what its workers raise
+                    raise InputError(failure)
                 for row, key in notes:
                     self._noted[key].add(row)
                 for row, reason in problems:
@@ -155,6 +166,12 @@ class _Images(LoaderDataset[Decoded]):
         self.split, self.augmentation_seed = split, augmentation_seed
 
     def __getitem__(self, rows: list[int]) -> Decoded:
+        try:
+            return self._decoded(rows)
+        except InputError as error:
+            return Decoded(torch.empty(0, *self.split.shape, dtype=torch.uint8), [], [], [], str(error))
+
+    def _decoded(self, rows: list[int]) -> Decoded:
         split, read, problems, notes = self.split, [], [], []
         for row, generator in zip(rows, self._generators(rows), strict=True):
             path = split.folder / split.files[row]
@@ -163,6 +180,8 @@ class _Images(LoaderDataset[Decoded]):
                 image = read_image(
                     path, **options, generator=generator, note=lambda key, row=row: notes.append((row, key))
                 )
+            except InputError:  # no file can be read
+                raise
             except Exception as error:  # decoders raise any exception
                 problems.append((row, explain(path, error)))
             else:

@@ -1,10 +1,11 @@
-"""Files below a folder: image formats by suffix, and walks that follow links without loops."""
+"""Files below a folder: image formats by suffix, walks that follow links without loops, and listings of addresses."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from withstand.errors import InputError
+from withstand.reading.addresses import Address
 
 JPEG_SUFFIXES = (".jpg", ".jpeg", ".jfif")
 LOSSLESS_SUFFIXES = (".png", ".ppm", ".pgm", ".bmp")
@@ -13,7 +14,7 @@ SUFFIXES = (*JPEG_SUFFIXES, *LOSSLESS_SUFFIXES, ".tif", ".tiff", ".webp", ".gif"
 Inode = tuple[int, int]  # of a folder: it has one, whatever links lead to it
 
 
-def walk_files(folder: Path) -> Iterator[str]:
+def walk_files(folder: Path | Address) -> Iterator[str]:
     """Yield the paths of the files below a folder, relative to it, unsorted.
 
     Hidden files and folders, pipes, sockets and devices are skipped. Links are followed, but every folder is read once,
@@ -22,6 +23,9 @@ def walk_files(folder: Path) -> Iterator[str]:
     Raises:
         InputError: If a folder cannot be read.
     """
+    if isinstance(folder, Address):
+        yield from folder.files()
+        return
     seen, folders, links = set(_inodes_above(folder)), [""], list[str]()
     while folders or links:
         # Links come last, so that files have the paths without links.
@@ -39,7 +43,7 @@ def walk_files(folder: Path) -> Iterator[str]:
         links += sorted(found)
 
 
-def walk_images(folder: Path) -> Iterator[str]:
+def walk_images(folder: Path | Address) -> Iterator[str]:
     """Yield the paths of the image files below a folder, as `walk_files` does."""
     return (path for path in walk_files(folder) if is_image(path))
 
@@ -54,11 +58,13 @@ def is_image(path: str) -> bool:
     return path.lower().endswith(SUFFIXES)
 
 
-def subfolders(folder: Path) -> list[str]:
+def subfolders(folder: Path | Address) -> list[str]:
     """Return the names of the visible folders in a folder, sorted; none if it does not exist.
 
     Links to a folder above, or to another one of these, are left out.
     """
+    if isinstance(folder, Address):
+        return sorted(name for name, is_folder in folder.entries().items() if is_folder)
     if not folder.is_dir():
         return []
     found = [entry for entry in _scan(folder) if _is_folder(entry)]
@@ -70,8 +76,22 @@ def subfolders(folder: Path) -> list[str]:
     return sorted(names)
 
 
-def files_in(folder: Path) -> list[str]:
+def folders_with_images(folder: Path | Address, known: Collection[str] = ()) -> list[str]:
+    """Return the names of the folders in a folder that hold an image, or are known."""
+    if isinstance(folder, Address):  # one listing of all folders
+        return sorted({each.partition("/")[0] for each in walk_images(folder) if "/" in each})
+    return [name for name in subfolders(folder) if name in known or next(walk_images(folder / name), None) is not None]
+
+
+def has_folder(folder: Path | Address, name: str) -> bool:
+    """Return whether a folder holds another one; many questions about an address are one listing."""
+    return folder.entries().get(name, False) if isinstance(folder, Address) else (folder / name).is_dir()
+
+
+def files_in(folder: Path | Address) -> list[str]:
     """Return the names of the visible files in a folder itself."""
+    if isinstance(folder, Address):
+        return [name for name, is_folder in folder.entries().items() if not is_folder]
     return [entry.name for entry in _scan(folder) if not _is_folder(entry) and _is_file(entry)]
 
 

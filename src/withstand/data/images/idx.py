@@ -12,6 +12,7 @@ from torch import Tensor
 from withstand.data.base import Part, TensorSplit, check_part, cut
 from withstand.data.places import find
 from withstand.errors import InputError
+from withstand.reading.addresses import Address
 from withstand.reading.places import open_packed
 
 UNSIGNED_BYTE = 8  # third byte of the magic number, the type of the values; the fourth is the number of axes
@@ -57,7 +58,7 @@ def load_idx(
     return TensorSplit(x[rows].unsqueeze(1), y[rows], classes=classes, box=(0.0, 1.0), numbers=rows)
 
 
-def read_idx(who: str, path: Path, *, num_axes: int) -> Tensor:
+def read_idx(who: str, path: Path | Address, *, num_axes: int) -> Tensor:
     """Return the uint8 array of an IDX file, compressed by gzip or not.
 
     Args:
@@ -104,7 +105,7 @@ def _shape(head: bytes, num_axes: int) -> list[int]:
     return [int(size) for size in np.frombuffer(head, dtype=">u4", count=num_axes, offset=4)]
 
 
-def _opened(path: Path) -> BinaryIO:
+def _opened(path: Path | Address) -> BinaryIO:
     if not path.is_file():
         raise OSError("it is not a file")
     with path.open("rb") as file:

@@ -3,7 +3,9 @@
 import math
 import threading
 import warnings
+from io import BytesIO
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Generator
 
 from withstand.data.images.decoding import Decoding, Note
+from withstand.reading.addresses import Status
 
 SCALE = (0.08, 1.0)  # share of the image's area in a random crop
 RATIO = (3 / 4, 4 / 3)  # width to height of a random crop
@@ -25,8 +28,31 @@ AS_STORED = Decoding(orientation="ignore")
 _LOCK = threading.Lock()
 
 
+class StoredFile(Protocol):
+    """A file that is not local: an address, or a member of a shard."""
+
+    def is_file(self) -> bool:
+        """Return whether it is a file."""
+        ...
+
+    def exists(self) -> bool:
+        """Return whether it exists."""
+        ...
+
+    def stat(self) -> Status:
+        """Return its size in bytes."""
+        ...
+
+    def read_bytes(self, *, most: int) -> bytes:
+        """Return its content, of at most `most` bytes; raise OSError if it has more."""
+        ...
+
+
+ImagePath = Path | StoredFile
+
+
 def read_image(
-    path: Path,
+    path: ImagePath,
     *,
     pixels: int,
     resize: int | None,
@@ -62,21 +88,25 @@ def read_image(
         return np.asarray(cropped).transpose(2, 0, 1)
 
 
-def open_image(path: Path) -> Image.Image:
-    """Open a file, without decoding it.
+def open_image(path: ImagePath) -> Image.Image:
+    """Open a file, without decoding it; one that is not local is read into memory.
 
     Raises:
         OSError: If it is not a regular file, is larger than any image that is read, or has more pixels than Pillow
             takes for harmless.
     """
-    if not path.is_file():
+    if not isinstance(path, Path):
+        source = BytesIO(path.read_bytes(most=MOST_BYTES))
+    elif not path.is_file():
         raise OSError("it is not a file")
-    if path.stat().st_size > MOST_BYTES:  # some decoders read the whole file
+    elif path.stat().st_size > MOST_BYTES:  # some decoders read the whole file
         raise OSError(f"it is larger than {MOST_BYTES:,} bytes")
+    else:
+        source = path
     with _LOCK, warnings.catch_warnings():  # filters belong to all threads
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            return Image.open(path)
+            return Image.open(source)
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
             raise OSError(f"it has more than {Image.MAX_IMAGE_PIXELS or 0:,} pixels") from error
 
@@ -89,7 +119,7 @@ def _check_length(image: Image.Image, resize: int | None) -> None:
         raise OSError(f"its {width} x {height} pixels are too long to be resized")
 
 
-def explain(path: Path, error: Exception) -> str:
+def explain(path: ImagePath, error: Exception) -> str:
     """Return the reason why a file cannot be decoded, as a phrase."""
     if not path.is_file():
         return "it is not a file" if path.exists() else "there is no such file"

@@ -11,7 +11,8 @@ from withstand.data.images.file_split import FileSplit, OnBadImage
 from withstand.data.images.files_below import subfolders
 from withstand.errors import InputError
 from withstand.limits import PositiveInt, Share
-from withstand.reading.places import expanded
+from withstand.reading.addresses import Address
+from withstand.reading.places import place_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,7 @@ class ImageFolder(Dataset):
     def load(self, part: Part) -> FileSplit:
         """List the files; they are decoded when fetched."""
         check_part("ImageFolder", part)
-        root = expanded(self.root)
+        root = place_of(self.root)
         folder, train = self._folder(root, part), root / self.train
         return self._reader().read(
             folder,
@@ -72,7 +73,7 @@ class ImageFolder(Dataset):
     def _reader(self) -> ClassFolders:
         return ClassFolders.of(self)
 
-    def _folder(self, root: Path, part: Part) -> Path:
+    def _folder(self, root: Path | Address, part: Part) -> Path | Address:
         """Return the folder that holds the class folders of a part."""
         if not root.is_dir():
             raise InputError(f"ImageFolder: root must be a folder, found none at {root}.")

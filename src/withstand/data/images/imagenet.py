@@ -11,6 +11,7 @@ from withstand.data.images.file_split import FileSplit, OnBadImage
 from withstand.data.places import data_root, find
 from withstand.errors import InputError
 from withstand.limits import PositiveInt, Share
+from withstand.reading.addresses import Address
 
 NUM_CLASSES = 1000
 FOLDERS = ("imagenet", "ILSVRC/Data/CLS-LOC", ".")
@@ -63,7 +64,7 @@ class Imagenet(Dataset):
     def _reader(self) -> ClassFolders:
         return ClassFolders.of(self, num_classes=NUM_CLASSES)
 
-    def _find(self, name: str) -> Path:
+    def _find(self, name: str) -> Path | Address:
         try:
             return find(self.root, "Imagenet", *(f"{place}/{name}".removeprefix("./") for place in FOLDERS))
         except InputError as error:
@@ -75,7 +76,7 @@ class Imagenet(Dataset):
                 f"Imagenet: expected a folder {name!r} under {base}, found {', '.join(there)}; rename or link it."
             ) from error
 
-    def _check_complete(self, folder: Path) -> None:
+    def _check_complete(self, folder: Path | Address) -> None:
         names = self._reader().folders(folder)
         if len(names) != NUM_CLASSES:
             raise InputError(

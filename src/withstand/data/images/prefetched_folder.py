@@ -7,6 +7,7 @@ from typing import NamedTuple
 from withstand.data.images.image_folder import ImageFolder
 from withstand.data.sample import Sample
 from withstand.functional.random import derive_seed, integers, stream
+from withstand.reading.addresses import Address
 
 THREADS = 4  # Pillow releases the interpreter lock while decoding
 AHEAD = 4  # steps
@@ -37,7 +38,7 @@ class PrefetchedFolder:
         split: The training part of the folder.
     """
 
-    def __init__(self, folder: Path, *, pixels: int) -> None:
+    def __init__(self, folder: Path | Address, *, pixels: int) -> None:
         """List the files.
 
         Args:

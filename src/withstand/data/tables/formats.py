@@ -14,8 +14,9 @@ from torch import Tensor
 
 from withstand.data.memory import check_memory
 from withstand.data.tables.notation import Notation, other_notation
-from withstand.data.tables.text_table import TextTable, likely_encoding
+from withstand.data.tables.text_table import TextTable, held, likely_encoding, source_of
 from withstand.errors import InputError, brief, nearest
+from withstand.reading.addresses import Address
 from withstand.reading.places import quoted
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class TableFile:
     """
 
     def __init__(
-        self, who: str, path: Path, *, columns: Sequence[str] | None = None, notation: Notation | None = None
+        self, who: str, path: Path | Address, *, columns: Sequence[str] | None = None, notation: Notation | None = None
     ) -> None:
         """Read the file.
 
@@ -52,13 +53,14 @@ class TableFile:
             InputError: If the file is missing, is neither CSV nor Parquet, has no rows, needs more memory than there
                 is, or has unnamed or duplicate columns.
         """
-        self.who, self.path, self.has_header = who, path, columns is None
+        self.who, self.has_header = who, columns is None
         self.has_options, self.notation = notation is not None, notation or Notation()
         if not path.is_file():
             found = "a folder or device" if path.exists() else "none"
             raise InputError(f"{who}: expected a CSV or Parquet file at {path}, found {found}.")
+        self.path = held(who, path) if isinstance(path, Address) else path
         with self._reading():
-            with path.open("rb") as file:
+            with self.path.open("rb") as file:
                 self.is_parquet = file.read(len(PARQUET)) == PARQUET
             if self.is_parquet:
                 self._read_head()
@@ -265,7 +267,7 @@ class TableFile:
         """Read the kinds of columns and the number of rows of a Parquet file."""
         import polars as pl
 
-        scanned = pl.scan_parquet(self.path, glob=False)
+        scanned = pl.scan_parquet(source_of(self.path), glob=False)
         self.kinds = dict(scanned.collect_schema())
         self.num_rows = scanned.select(pl.len()).collect().item() if self.kinds else 0
         self._held: dict[str, pl.Series] = {}
@@ -280,7 +282,7 @@ class TableFile:
             following = [each for each in self.columns[first + 1 : first + some] if not self.kinds[each].is_nested()]
             self._held = {}
             with self._reading():
-                frame = pl.read_parquet(self.path, columns=[name, *following], glob=False)
+                frame = pl.read_parquet(source_of(self.path), columns=[name, *following], glob=False)
             self._held = {each.name: each for each in frame}
         found = self._held[name]
         return found.fill_nan(None) if not nan and found.dtype.is_float() else found

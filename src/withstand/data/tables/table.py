@@ -11,7 +11,7 @@ from withstand.data.tables.preprocessing import Scale, load_tabular
 from withstand.data.tables.suspects import warn_of_suspects
 from withstand.errors import InputError, nearest
 from withstand.limits import Share
-from withstand.reading.places import expanded
+from withstand.reading.places import place_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ class Table(Dataset):
 
     def load(self, part: Part) -> TensorSplit:
         """Read, check, split and scale the rows."""
-        file = TableFile("Table", expanded(self.path), notation=self._notation)
+        file = TableFile("Table", place_of(self.path), notation=self._notation)
         file.check_columns([self.target, *self.drop, *(self.features or ())])
         features = [name for name in self.features or file.columns if name != self.target and name not in self.drop]
         if not features:
@@ -142,4 +142,4 @@ class Table(Dataset):
     def _test_file(self, part: Part) -> TableFile | None:
         if self.test_path is None or part != "test":
             return None
-        return TableFile("Table", expanded(self.test_path), notation=self._notation)
+        return TableFile("Table", place_of(self.test_path), notation=self._notation)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from withstand.data.memory import check_memory
 from withstand.data.tables.notation import Notation
-from withstand.errors import InputError
+from withstand.errors import InputError, told
+from withstand.reading.addresses import Address
+from withstand.reading.held import Held
 from withstand.reading.places import open_packed
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ class TextTable:
         separator: Of the cells: the given one, or the most frequent comma, semicolon or tab of the first line.
     """
 
-    def __init__(self, who: str, path: Path, notation: Notation, *, has_header: bool) -> None:
+    def __init__(self, who: str, path: Path | Held, notation: Notation, *, has_header: bool) -> None:
         """Check the size of an unpacked file, and find the separator.
 
         Raises:
@@ -87,7 +89,7 @@ class TextTable:
         import polars as pl
 
         self._check_memory()
-        source = self.path if self._is_plain else self._content()
+        source = source_of(self.path) if self._is_plain else self._content()
         options = {"has_header": self.has_header, "infer_schema": False, "separator": self.separator, "glob": False}
         try:
             frame = pl.read_csv(source, **options)
@@ -138,7 +140,26 @@ class TextTable:
         check_memory(self.who, f"{self.path} has {self.size / 1e9:,.1f} GB and", needed)
 
 
-def likely_encoding(path: Path) -> str:
+def held(who: str, path: Address) -> Held:
+    """Return a file of an object store with its content, which is read in whole.
+
+    Raises:
+        InputError: If it needs more memory than there is, or cannot be read.
+    """
+    size = path.stat().st_size
+    check_memory(who, f"{path} has {size / 1e9:,.1f} GB and", size)
+    try:
+        return Held(place=path, content=path.read_bytes(most=size))
+    except OSError as problem:
+        raise InputError(f"{who}: {path} cannot be read ({told(problem)}).") from problem
+
+
+def source_of(path: Path | Held) -> Path | BinaryIO:
+    """Return what a reader of polars takes: a path, or an open file."""
+    return path if isinstance(path, Path) else path.open("rb")
+
+
+def likely_encoding(path: Path | Held) -> str:
     """Return the encoding that text of another encoding than UTF-8 probably has."""
     with path.open("rb") as file:
         return "utf-16" if file.read(2) in BYTE_ORDER else "cp1252"

@@ -10,13 +10,16 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
+from withstand.functional.kernels.jpeg_arithmetic import recompressed
+from withstand.functional.precision import widest
+
 
 def jpeg(
     levels: UInt8[Tensor, "batch channel height width"], *, quality: int
 ) -> UInt8[Tensor, "batch channel height width"]:
-    """Return the images after encoding to JPEG and decoding, on the CPU and through Pillow.
+    """Return the images after encoding to JPEG and decoding: on a CPU through Pillow, elsewhere as `recompressed`.
 
-    Colour is kept at half the resolution (4:2:0), Pillow's default. Several images are worked on at once, in
+    Colour is kept at half the resolution (4:2:0), Pillow's default. On a CPU several images are worked on at once, in
     as many threads as torch may use.
 
     Args:
@@ -24,12 +27,15 @@ def jpeg(
         quality: From 1 to 95.
 
     Returns:
-        Images of the same shape on the same device; their last bits are up to Pillow's build of libjpeg.
+        Images of the same shape on the same device. Those of a GPU are those of libjpeg-turbo, which Pillow's packages
+        contain, bit for bit; another libjpeg may differ in last bits.
 
     Example:
         >>> jpeg(torch.full((1, 1, 8, 8), 77, dtype=torch.uint8), quality=90).unique()
         tensor([77], dtype=torch.uint8)
     """
+    if levels.device.type != "cpu" and widest(levels.device) == torch.float64:
+        return recompressed(levels, quality=quality)
     images = levels.cpu().numpy()
     decoded = np.empty_like(images)
     work, threads = partial(_encode_and_decode, quality=quality), min(len(images), torch.get_num_threads())

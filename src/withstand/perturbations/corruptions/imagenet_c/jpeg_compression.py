@@ -11,7 +11,7 @@ from withstand.perturbations.base import Corruption
 
 @dataclass(frozen=True, kw_only=True)
 class JpegCompression(Corruption):
-    """Compress as JPEG with quality c and 4:2:0 chroma subsampling; runs on the CPU.
+    """Compress as JPEG with quality c and 4:2:0 chroma subsampling.
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `jpeg_compression`: Pillow's `save`; c is `tables`.

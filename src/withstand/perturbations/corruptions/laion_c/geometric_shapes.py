@@ -92,16 +92,18 @@ def _triangle(shapes: Int[Tensor, "shape 8"]) -> Int[Tensor, "shape corner 2"]:
 
 
 def _star(shapes: Int[Tensor, "shape 8"]) -> Int[Tensor, "shape corner 2"]:
-    # On the CPU in float64: half of a corner's coordinates next to whole numbers would be cut differently elsewhere.
-    centre, size, rotation = (shapes.cpu()[:, part] for part in (slice(1, 3), slice(3, 4), slice(7, 8)))
-    corner = torch.arange(_CORNERS)
-    degrees = (360 // _CORNERS * corner + rotation).remainder(720)
-    radius = in_double(size.float()) / _WIDE / (1 + corner % 2)
-    way = radius[..., None] * _directions()[degrees]
+    # In float64: half of a corner's coordinates next to whole numbers would be cut differently in float32.
+    wide = in_double(shapes.float())
+    centre, size, rotation = (wide[:, part] for part in (slice(1, 3), slice(3, 4), slice(7, 8)))
+    corner = torch.arange(_CORNERS, device=wide.device)
+    degrees = (360 // _CORNERS * corner + rotation.long()).remainder(720)
+    radius = size / _WIDE / (1 + corner % 2)
+    way = radius[..., None] * _directions(wide.device)[degrees]
     return (centre.flip(1)[:, None] + way).trunc().long().to(shapes.device)
 
 
 @cache
-def _directions() -> Float[Tensor, "degree 2"]:
+def _directions(device: torch.device) -> Float[Tensor, "degree 2"]:
     """Return cosine and sine of every whole angle, those of Python's `math`."""
-    return torch.tensor([(cos(radians(degree)), sin(radians(degree))) for degree in range(720)], dtype=torch.float64)
+    values = [(cos(radians(degree)), sin(radians(degree))) for degree in range(720)]
+    return torch.tensor(values, dtype=torch.float64).to(device)

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import torch
 
+from withstand.functional.precision import in_double
 from withstand.functional.random import Rng
 from withstand.functional.tensors import Device, Images, PerRow
 from withstand.perturbations.corruptions.mnist_c.mnist_corruption import MnistCorruption, moved, signs
@@ -32,6 +33,7 @@ class MnistShear(MnistCorruption):
     def corrupt(self, x: Images, parameters: PerRow) -> Images:
         """Slant."""
         angle = self.published(*x.shape[-2:])
-        inverse = torch.eye(2, dtype=torch.float64).repeat(len(x), 1, 1)
-        inverse[:, 0, 1], inverse[:, 1, 1] = -sin(angle) * parameters.cpu().double(), cos(angle)
+        side = in_double(parameters)
+        inverse = torch.eye(2).to(side).repeat(len(x), 1, 1)
+        inverse[:, 0, 1], inverse[:, 1, 1] = -sin(angle) * side, cos(angle)
         return moved(x, inverse)

@@ -1,0 +1,142 @@
+"""Results in object stores: what is stored equals what a local folder holds, and a killed command loses no block."""
+
+import os
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+
+from withstand.engine import Engine
+from withstand.errors import InputError
+from withstand.pools.block import Block, Outcome, State, attempt
+from withstand.pools.mirror import Mirror, StoredBlock, StoringPool, files_below, mirrored, moved, pulled
+from withstand.pools.pool import Pool
+from withstand.reading.addresses import Address
+from withstand.sweeps.run_block import RunBlock
+
+
+class Here(Pool):
+    """A pool of this process."""
+
+    def __init__(self):
+        self.waiting = {}
+
+    @property
+    def free(self):
+        return 1 - len(self.waiting)
+
+    def begin(self, key, block):
+        self.waiting[key] = block
+
+    def wait(self, seconds):
+        key, block = self.waiting.popitem()
+        return [(key, attempt(block, Engine()))]
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def store():
+    name = f"results-{uuid4().hex}"
+    yield Address(text=f"memory://{name}/runs")
+    if MemoryFileSystem().exists(f"/{name}"):
+        MemoryFileSystem().rm(f"/{name}", recursive=True)
+
+
+def put(address, **files):
+    for name, content in files.items():
+        (address / name).write_bytes(content)
+
+
+def test_what_changed_here_is_stored_and_what_was_removed_is_removed_there(store):
+    put(store, kept=b"1", changed=b"2", gone=b"3")
+    with mirrored(store) as mirror:
+        assert mirror.folder.name == "runs"
+        (mirror.folder / "changed").write_bytes(b"22")
+        (mirror.folder / "gone").unlink()
+        (mirror.folder / "a").mkdir()
+        (mirror.folder / "a" / "new").write_bytes(b"4")
+        (mirror.folder / "lock").write_bytes(b"")
+        assert (store / "gone").exists()  # until the end
+    assert store.all_files() == ["a/new", "changed", "kept"]
+    assert (store / "changed").read_bytes(most=9) == b"22"
+
+
+def test_files_that_were_not_copied_stay_in_the_store(store):
+    put(store, rows=b"1", weights=b"2")
+    with mirrored(store, lambda name: name == "rows") as mirror:
+        assert set(files_below(mirror.folder)) == {"rows"}
+    assert store.all_files() == ["rows", "weights"]
+
+
+def test_files_are_stored_in_the_order_in_which_they_were_written(store, monkeypatch, tmp_path):
+    stored, write = [], Address.write_bytes
+    monkeypatch.setattr(Address, "write_bytes", lambda self, content: (stored.append(self.name), write(self, content)))
+    for number, name in enumerate(["z", "b", "marker", "a"]):
+        (tmp_path / name).write_bytes(b"")
+        os.utime(tmp_path / name, (number, number))
+    Mirror(tmp_path, store).push()
+    assert stored == ["z", "b", "marker", "a"]
+
+
+def test_what_was_done_before_an_error_is_stored(store):
+    def stopped():
+        with mirrored(store) as mirror:
+            (mirror.folder / "part").write_bytes(b"1")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        stopped()
+    assert store.all_files() == ["part"]
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_work():
+    with pytest.raises(InputError, match="cannot be written"), mirrored(Address(text="http://127.0.0.1:1/x")):
+        pytest.fail("the work began")
+
+
+def test_a_run_is_done_in_a_temporary_folder_and_its_rows_are_copied(store, plan, tmp_path):
+    """Another machine needs neither the folder nor the files of the machine that plans."""
+    name, experiment = next(iter(plan.experiments.items()))
+    with pulled(store) as mirror:
+        pool = StoringPool(Here(), mirror)
+        block = RunBlock(experiment, mirror.folder)
+        stored = StoredBlock(block, mirror.folder, store)
+        assert not stored.is_done()
+        pool.begin(name, block)
+        assert pool.wait(0) == [(name, Outcome(State.DONE))]
+        assert stored.is_done()
+        assert list(files_below(mirror.folder)) == [f"{name}/rows.jsonl"]
+    alone = RunBlock(experiment, tmp_path)
+    alone.do(Engine())
+    own = files_below(alone.folder)
+    assert {each.removeprefix(f"{name}/") for each in store.all_files()} == set(own)
+    for each in ("rows.jsonl", "model.safetensors", "config.yaml"):
+        assert (store / name / each).read_bytes(most=1 << 30) == own[each].read_bytes()
+
+
+def test_why_a_run_failed_is_stored(store, plan):
+    name, experiment = next(iter(plan.experiments.items()))
+    with pulled(store) as mirror:
+        block = StoredBlock(RunBlock(experiment, mirror.folder), mirror.folder, store)
+        block.record("it was wrong.", "")
+    assert store.all_files() == [f"{name}/failed.json"]
+
+
+def test_shared_content_is_stored_and_checked(store):
+    with mirrored(store) as mirror:
+        shared = StoringPool(Here(), mirror).share(b"weights", mirror.folder / "parts" / "work.pickle")
+        assert shared.read() == b"weights"
+        put(store / "parts", **{"work.pickle": b"exchanged"})
+        with pytest.raises(InputError, match="has changed while it was in use"):
+            shared.read()
+    assert store.all_files() == []
+
+
+def test_only_paths_below_the_folder_move(plan):
+    experiment = next(iter(plan.experiments.values()))
+    assert moved(RunBlock(experiment, Path("/a/b")), Path("/a"), Path("/c")) == RunBlock(experiment, Path("/c/b"))
+    assert moved(RunBlock(experiment, Path("/d")), Path("/a"), Path("/c")) == RunBlock(experiment, Path("/d"))
+    assert isinstance(RunBlock(experiment, Path("/d")), Block)
