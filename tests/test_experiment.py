@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
@@ -30,7 +31,7 @@ def alike(monkeypatch):
 
 def swept(experiment, root):
     folder = experiment.folder(root).name
-    return sweep(Plan(name="x", entries=(), experiments={folder: experiment}), root, None, None)
+    return sweep(Plan(name="x", entries=(), experiments={folder: experiment}), root, None, SimpleNamespace(on_begin=None))
 
 
 REUSES = {

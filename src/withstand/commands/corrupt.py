@@ -186,7 +186,8 @@ def write(
         console.print(as_text([forecast(copy, folder, engine=engine, **options).grid()]))
         return
     is_spread = found.workers or is_on_cluster(found) or mirrors
-    open_pool = partial(make_pool, found, folder, mirrors=mirrors) if is_spread else None
+    logs = folder.with_name(f"{folder.name}-jobs")  # no part of a copy
+    open_pool = partial(make_pool, found, folder, mirrors=mirrors, logs=logs) if is_spread else None
     if not whole:
         console.say(f"{folder}: {total:,} images x {len(copy.corruptions)} cells, {engine.device}.")
     with console.counting(total) as tell:

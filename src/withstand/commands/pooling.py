@@ -61,7 +61,9 @@ def check_pool_options(command: str, found: Any) -> None:
         check_device(found.device)
 
 
-def make_pool(found: Any, folder: Path, count: int, *, mirrors: Sequence[Mirror] = ()) -> Pool:
+def make_pool(
+    found: Any, folder: Path, count: int, *, mirrors: Sequence[Mirror] = (), logs: Path | None = None
+) -> Pool:
     """Return the pool that the options describe.
 
     Args:
@@ -69,14 +71,15 @@ def make_pool(found: Any, folder: Path, count: int, *, mirrors: Sequence[Mirror]
         folder: Folder of the results.
         count: Number of blocks.
         mirrors: Of object stores; blocks with paths in one of their folders store their files there.
+        logs: Folder for the logs of jobs; None takes that of the results, or the current one for an object store.
     """
     for each in mirrors:
         if folder.resolve().is_relative_to(each.folder):
-            return StoringPool(_pool(found, folder, count, is_shared=False), each)
-    return _pool(found, folder, count, is_shared=True)
+            return StoringPool(_pool(found, folder, count, is_shared=False, logs=Path.cwd()), each)
+    return _pool(found, folder, count, is_shared=True, logs=logs or folder)
 
 
-def _pool(found: Any, folder: Path, count: int, *, is_shared: bool) -> Pool:
+def _pool(found: Any, folder: Path, count: int, *, is_shared: bool, logs: Path) -> Pool:
     most = found.workers or None
     if found.address is not None:
         from withstand.pools.on_ray import RayPool
@@ -87,7 +90,7 @@ def _pool(found: Any, folder: Path, count: int, *, is_shared: bool) -> Pool:
         from withstand.pools.slurm import SlurmPool, read_options
 
         options = read_options(found.slurm_options)
-        return SlurmPool(folder, chunk=found.chunk, most=most, options=options, device=found.device)
+        return SlurmPool(logs, chunk=found.chunk, most=most, options=options, device=found.device)
     return LocalPool(min(most or 1, count), devices=devices_of(found.device))
 
 

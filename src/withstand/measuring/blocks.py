@@ -140,8 +140,8 @@ def divided(missing: Sequence[tuple[int, int]], size: int, *, processes: int) ->
         processes: That share the work; each gets at least four blocks, if there are enough batches.
 
     Example:
-        >>> divided([(0, 10), (20, 23)], 2, processes=1)
-        [(0, 4), (4, 8), (8, 10), (20, 23)]
+        >>> divided([(0, 20), (30, 33)], 2, processes=1)
+        [(0, 6), (6, 12), (12, 18), (18, 20), (30, 33)]
     """
     batches = sum(-(-(stop - start) // size) for start, stop in missing)
     step = size * min(MOST_BATCHES, max(1, batches // (processes * BLOCKS_PER_PROCESS)))
