@@ -61,7 +61,7 @@ def main() -> None:
     if options.json:
         about = {
             "measured": datetime.now(UTC).isoformat(timespec="seconds"),
-            "machine": platform.platform(),
+            "machine": platform.system(),
             "device": card(options.device),
             "threads": options.threads,
             "versions": {name: version(name) for name in ("withstand", "torch", "numpy")},

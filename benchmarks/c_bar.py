@@ -228,7 +228,7 @@ def provenance(options: argparse.Namespace) -> dict[str, Any]:
         "device": card(options.device),
         "cores": os.cpu_count(),
         "load_average": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
-        "platform": platform.platform(),
+        "platform": platform.system(),
         "versions": {"python": platform.python_version()} | {each: version(each) for each in ("torch", "numpy")},
     }
 

@@ -64,7 +64,7 @@ def main() -> None:
         "load_after": os.getloadavg(),
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "images": options.images,
-        "machine": platform.platform(),
+        "machine": platform.system(),
         "cores": os.cpu_count(),
         "versions": {each: version(each) for each in ("withstand", "torch", "numpy", "Pillow")},
     }

@@ -83,7 +83,7 @@ def main() -> None:
     if options.output is not None:
         about = {
             "when": datetime.now(UTC).isoformat(timespec="seconds"),
-            "machine": platform.platform(),
+            "machine": platform.system(),
             "processor": _processor(),
             "threads": torch.get_num_threads(),
             "versions": {each: version(each) for each in ("withstand", "torch", "polars", "numpy")},

@@ -114,7 +114,7 @@ def main() -> None:
     if options.json:
         about = {
             "measured": datetime.now(UTC).isoformat(timespec="seconds"),
-            "machine": platform.platform(),
+            "machine": platform.system(),
             "threads": options.threads,
             "versions": {name: version(name) for name in ("withstand", "torch", "numpy")},
         }

@@ -50,7 +50,7 @@ def main() -> None:
     if options.output is not None:
         about = {
             "when": datetime.now(UTC).isoformat(timespec="seconds"),
-            "machine": platform.platform(),
+            "machine": platform.system(),
             "device": card(options.device),
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
