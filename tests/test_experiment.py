@@ -31,7 +31,9 @@ def alike(monkeypatch):
 
 def swept(experiment, root):
     folder = experiment.folder(root).name
-    return sweep(Plan(name="x", entries=(), experiments={folder: experiment}), root, None, SimpleNamespace(on_begin=None))
+    return sweep(
+        Plan(name="x", entries=(), experiments={folder: experiment}), root, None, SimpleNamespace(on_begin=None)
+    )
 
 
 REUSES = {

@@ -10,8 +10,8 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
+from withstand.functional import precision
 from withstand.functional.kernels.jpeg_arithmetic import recompressed
-from withstand.functional.precision import widest
 
 
 def jpeg(
@@ -34,7 +34,7 @@ def jpeg(
         >>> jpeg(torch.full((1, 1, 8, 8), 77, dtype=torch.uint8), quality=90).unique()
         tensor([77], dtype=torch.uint8)
     """
-    if levels.device.type != "cpu" and widest(levels.device) == torch.float64:
+    if levels.device.type != "cpu" and precision.widest(levels.device) == torch.float64:
         return recompressed(levels, quality=quality)
     images = levels.cpu().numpy()
     decoded = np.empty_like(images)
