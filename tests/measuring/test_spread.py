@@ -23,7 +23,8 @@ from withstand.pools.shared import SharedFile, packed
 from withstand.subjects import of_modules
 
 ENGINE = Engine(batch_size=50)
-ON = ["clean", "contrast/3", ws.Gaussian(std=0.2), "worst-case", "calibration", "threshold"]
+ON = ["clean", "contrast/3", ws.Gaussian(std=0.2), "calibration"]
+MORE = [*ON, "worst-case", "threshold"]  # with states, and with passes after the first
 
 
 class Here(Pool):
@@ -84,11 +85,12 @@ def assert_same(one, two):
     assert one.rows == two.rows
 
 
-def test_outcomes_are_equal_in_every_value_and_lost_blocks_are_repeated(model, tmp_path):
+@pytest.mark.parametrize("on", [ON, pytest.param(MORE, marks=pytest.mark.slow)], ids=["few", "more"])
+def test_outcomes_are_equal_in_every_value_and_lost_blocks_are_repeated(model, tmp_path, on):
     pool = Here(loses=["0", "0", "2"])
-    alone, _ = asked(model, tmp_path / "alone")
-    together, said = asked(model, tmp_path / "together", pool)
-    assert len(pool.begun) > 8
+    alone, _ = asked(model, tmp_path / "alone", on=on)
+    together, said = asked(model, tmp_path / "together", pool, on)
+    assert len(pool.begun) >= 8
     assert len(said) == 3
     assert_same(alone, together)
     assert not list((tmp_path / "together").rglob(f"{PARTS}*"))  # parts and shared work are removed at the end
@@ -183,7 +185,7 @@ def test_processes_measure_what_one_measures_and_a_killed_one_costs_only_its_blo
                 os.kill(process.pid, signal.SIGKILL)
             return super().wait(seconds)
 
-    alone, _ = asked(model, tmp_path / "alone")
-    together, said = asked(model, tmp_path / "together", Killing(2))
+    alone, _ = asked(model, tmp_path / "alone", on=MORE)
+    together, said = asked(model, tmp_path / "together", Killing(2), MORE)
     assert len(said) == 1
     assert_same(alone, together)
