@@ -40,7 +40,7 @@ fuzz:
 
 # Hours on two cores; .ci/run makes fewer tries.
 faults:
-	WITHSTAND_FAULTS=full $(PYTHON) -m pytest -m faults tests/faults tests/sweeps/test_on_ray.py
+	WITHSTAND_FAULTS=full $(PYTHON) -m pytest -m faults tests/faults tests/sweeps/test_on_ray.py tests/pools/test_cluster.py
 
 bench:
 	$(PYTHON) benchmarks/training.py

@@ -83,7 +83,7 @@ def count(path: str) -> None:
 
     before("withstand.training.trainer:Trainer.do_step", step)
     before("withstand.evaluation.loop:_of_all_processes", batch)
-    before("withstand.copies.blocks:write_block", lambda _copy, _folder, start, *_: note("block", start))
+    before("withstand.copies.blocks:write_rows", lambda _copy, _folder, start, *_: note("block", start))
     before("withstand.reports.report_folder:draw", lambda *_, prefix: note("figure", prefix))
 
 
