@@ -7,13 +7,19 @@ from uuid import uuid4
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
+from withstand.data.tables.toy import Toy
 from withstand.engine import Engine
 from withstand.errors import InputError
+from withstand.experiment import Experiment
+from withstand.models.mlp import MLP
 from withstand.pools.block import Block, Outcome, State, attempt
 from withstand.pools.mirror import Mirror, StoredBlock, StoringPool, files_below, mirrored, moved, pulled
 from withstand.pools.pool import Pool
 from withstand.reading.addresses import Address
 from withstand.sweeps.run_block import RunBlock
+from withstand.training.settings import Training
+
+RUN = Experiment(data=Toy(num_train=40, num_test=40), model=MLP(hidden=(4,)), training=Training(epochs=1))
 
 
 class Here(Pool):
@@ -97,9 +103,9 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work():
         pytest.fail("the work began")
 
 
-def test_a_run_is_done_in_a_temporary_folder_and_its_rows_are_copied(store, plan, tmp_path):
+def test_a_run_is_done_in_a_temporary_folder_and_its_rows_are_copied(store, tmp_path):
     """Another machine needs neither the folder nor the files of the machine that plans."""
-    name, experiment = next(iter(plan.experiments.items()))
+    experiment, name = RUN, RUN.folder(Path()).name
     with pulled(store) as mirror:
         pool = StoringPool(Here(), mirror)
         block = RunBlock(experiment, mirror.folder)
@@ -117,12 +123,11 @@ def test_a_run_is_done_in_a_temporary_folder_and_its_rows_are_copied(store, plan
         assert (store / name / each).read_bytes(most=1 << 30) == own[each].read_bytes()
 
 
-def test_why_a_run_failed_is_stored(store, plan):
-    name, experiment = next(iter(plan.experiments.items()))
+def test_why_a_run_failed_is_stored(store):
     with pulled(store) as mirror:
-        block = StoredBlock(RunBlock(experiment, mirror.folder), mirror.folder, store)
+        block = StoredBlock(RunBlock(RUN, mirror.folder), mirror.folder, store)
         block.record("it was wrong.", "")
-    assert store.all_files() == [f"{name}/failed.json"]
+    assert store.all_files() == [f"{RUN.folder(Path()).name}/failed.json"]
 
 
 def test_shared_content_is_stored_and_checked(store):
@@ -135,8 +140,7 @@ def test_shared_content_is_stored_and_checked(store):
     assert store.all_files() == []
 
 
-def test_only_paths_below_the_folder_move(plan):
-    experiment = next(iter(plan.experiments.values()))
-    assert moved(RunBlock(experiment, Path("/a/b")), Path("/a"), Path("/c")) == RunBlock(experiment, Path("/c/b"))
-    assert moved(RunBlock(experiment, Path("/d")), Path("/a"), Path("/c")) == RunBlock(experiment, Path("/d"))
-    assert isinstance(RunBlock(experiment, Path("/d")), Block)
+def test_only_paths_below_the_folder_move():
+    assert moved(RunBlock(RUN, Path("/a/b")), Path("/a"), Path("/c")) == RunBlock(RUN, Path("/c/b"))
+    assert moved(RunBlock(RUN, Path("/d")), Path("/a"), Path("/c")) == RunBlock(RUN, Path("/d"))
+    assert isinstance(RunBlock(RUN, Path("/d")), Block)

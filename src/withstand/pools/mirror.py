@@ -10,11 +10,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from withstand.engine import Engine
-from withstand.errors import InputError
 from withstand.files import LOCK, TEMPORARY
 from withstand.pools.block import Block, Outcome, State
 from withstand.pools.pool import Pool
-from withstand.pools.shared import Shared
+from withstand.pools.shared import Shared, checked
 from withstand.reading.addresses import Address
 
 Wanted = Callable[[str], bool]
@@ -155,10 +154,7 @@ class StoredContent:
         Raises:
             InputError: If it is not what was stored.
         """
-        content = self.address.read_bytes(most=MOST)
-        if sha256(content).hexdigest() != self.digest:
-            raise InputError(f"{self.address} has changed while it was in use; run the same command again.")
-        return content
+        return checked(self.address.read_bytes(most=MOST), self.digest, self.address)
 
 
 class StoringPool(Pool):

@@ -41,10 +41,18 @@ class SharedFile:
         Raises:
             InputError: If the file is not the one that was written.
         """
-        content = self.path.read_bytes()
-        if sha256(content).hexdigest() != self.digest:
-            raise InputError(f"{self.path} has changed while it was in use; run the same command again.")
-        return content
+        return checked(self.path.read_bytes(), self.digest, self.path)
+
+
+def checked(content: bytes, digest: str, place: object) -> bytes:
+    """Return shared content that was read from a place.
+
+    Raises:
+        InputError: If its SHA-256 is not the one that came with the block.
+    """
+    if sha256(content).hexdigest() != digest:
+        raise InputError(f"{place} has changed while it was in use; run the same command again.")
+    return content
 
 
 def packed(who: str, moved: Any, kept: Any) -> bytes:
