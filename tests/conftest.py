@@ -5,6 +5,7 @@ for everything else, to the functions of the four folders whose promises are sha
 """
 
 import itertools
+import logging
 import os
 import random
 import sys
@@ -14,6 +15,7 @@ from functools import wraps
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.request import Request, urlopen
 
 import jaxtyping
 import numpy as np
@@ -122,6 +124,38 @@ def tiny_model():
     from withstand.models.mlp import MLP
 
     return MLP(hidden=(8,)).build((3, 8, 8), 3, seed=0)
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[Any]:
+    """An empty store with a bucket `bucket`, on a local server that speaks S3 and that the environment leads to."""
+    s3fs = pytest.importorskip("s3fs", reason="needs s3fs, of the extra `remote`")
+    moto = pytest.importorskip("moto.server", reason="needs moto[server], of the extra `dev`")
+    from withstand.reading import listings
+
+    def forget() -> None:
+        """Drop the connections of fsspec, which would lead to the server of an earlier test."""
+        s3fs.S3FileSystem.clear_instance_cache()
+        listings.forget()
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    running = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    running.start()
+    address = "http://{}:{}".format(*running.get_host_and_port())
+    urlopen(Request(f"{address}/moto-api/reset", method="POST")).close()  # all servers of a process share one content
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "test")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("AWS_ENDPOINT_URL", address)
+        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CONFIG_FILE"):
+            patch.delenv(name, raising=False)
+        forget()
+        found = s3fs.S3FileSystem()
+        found.mkdir("bucket")
+        yield found
+        forget()
+    running.stop()
 
 
 @pytest.fixture

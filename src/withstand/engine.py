@@ -106,11 +106,13 @@ class Engine:
     def samples_per_batch(self, shape: tuple[int, ...]) -> int:
         """Return the number of samples in an evaluation batch: `batch_size`, or a number chosen by input size.
 
-        At most 32 MB of inputs, and at most 4,096 rows of a table or 1,024 images. On a CPU, at most 128 images, so
-        that activations fit in its caches.
+        At most 4,096 rows of a table or 1,024 images, and 32 MB of inputs. On a CPU at most 128 images and 5 MB, so that
+        activations fit in its caches: 8 images of 224 pixels.
         """
-        most = 4096 if len(shape) < 3 else 128 if self.device.type == "cpu" else 1024
-        return self.batch_size or max(1, min(most, 2**23 // math.prod(shape)))
+        on_cpu, is_table = self.device.type == "cpu", len(shape) < 3
+        most = 4096 if is_table else 128 if on_cpu else 1024
+        values = 5 * 2**18 if on_cpu and not is_table else 2**23
+        return self.batch_size or max(1, min(most, values // math.prod(shape)))
 
     def gather(self, value: Any) -> list[Any]:
         """Return the values of all processes, by rank, in every process."""

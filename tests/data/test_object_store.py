@@ -2,6 +2,7 @@
 
 import json
 import socket
+import tarfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -22,44 +23,27 @@ from withstand.data.shards.web_dataset import WebDataset
 from withstand.data.tables.table import Table
 from withstand.errors import InputError
 from withstand.perturbations.corruptions.imagenet_c.contrast import Contrast
+from withstand.reading import listings
 
 s3fs = pytest.importorskip("s3fs", reason="needs s3fs, of the extra `remote`")
-moto = pytest.importorskip("moto.server", reason="needs moto[server], of the extra `dev`")
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*multi-threaded, use of fork:DeprecationWarning",
     "ignore:datetime.datetime.utc:DeprecationWarning",
 )
 PHOTOS = {"pixels": 32, "resize": None, "on_bad_image": "skip"}
-KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
 def _forget():
     """Drop the connections of fsspec, which would lead to the server of an earlier test."""
-    from withstand.reading import listings
-
     s3fs.S3FileSystem.clear_instance_cache()
     listings.forget()
 
 
 @pytest.fixture(scope="module")
-def server(every_layout, tmp_path_factory):
-    import logging
-    import tarfile
-
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    running = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    running.start()
+def server(every_layout, store, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in KEYS.items():
-            patch.setenv(name, value)
-        patch.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*running.get_host_and_port()))
-        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CONFIG_FILE"):
-            patch.delenv(name, raising=False)
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        _forget()
-        store = s3fs.S3FileSystem()
-        store.mkdir("bucket")
         photos = every_layout / "photos/val"
         shard = tmp_path_factory.mktemp("shards") / "val-000.tar"
         with tarfile.open(shard, "w") as archive:
@@ -71,8 +55,6 @@ def server(every_layout, tmp_path_factory):
                 store.put_file(str(path), f"bucket/data/{path.relative_to(every_layout).as_posix()}")
         store.pipe_file("bucket/data/photos/val/marker/", b"")  # as consoles make folders
         yield SimpleNamespace(store=store, url="s3://bucket/data", shard=shard)
-        _forget()
-    running.stop()
 
 
 def content(split, num_workers=0):

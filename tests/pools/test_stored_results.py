@@ -1,6 +1,5 @@
 """Sweeps, evaluations and copies whose sources and results lie on a server that speaks S3: equal to local ones."""
 
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +8,6 @@ import yaml
 from PIL import Image
 
 from withstand.cli import main
-from withstand.reading import listings
-
-s3fs = pytest.importorskip("s3fs", reason="needs s3fs, of the extra `remote`")
-moto = pytest.importorskip("moto.server", reason="needs moto[server], of the extra `dev`")
 
 pytestmark = [
     pytest.mark.slow,
@@ -20,41 +15,18 @@ pytestmark = [
         "ignore:.*multi-threaded, use of fork:DeprecationWarning", "ignore:datetime.datetime.utc:DeprecationWarning"
     ),
 ]
-KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
 CHANGES = ("manifest.json", "provenance.json", "sweep.json", "lock")  # hold times, paths and commands
 
 
 @pytest.fixture(scope="module")
-def server():
-    """A store with a bucket `bucket`."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    running = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    running.start()
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in KEYS.items():
-            patch.setenv(name, value)
-        patch.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*running.get_host_and_port()))
-        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CONFIG_FILE"):
-            patch.delenv(name, raising=False)
-        s3fs.S3FileSystem.clear_instance_cache()
-        listings.forget()
-        store = s3fs.S3FileSystem()
-        store.mkdir("bucket")
-        yield store
-        s3fs.S3FileSystem.clear_instance_cache()
-        listings.forget()
-    running.stop()
-
-
-@pytest.fixture(scope="module")
-def photographs(server, tmp_path_factory) -> Path:
+def photographs(store, tmp_path_factory) -> Path:
     """A folder of images, which are in the bucket, too."""
     folder, random = tmp_path_factory.mktemp("photographs"), np.random.default_rng(0)
     for number in range(150):
         path = folder / "val" / f"class{number % 3}" / f"{number:03d}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(random.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(path)
-        server.put_file(str(path), f"bucket/photographs/{path.relative_to(folder).as_posix()}")
+        store.put_file(str(path), f"bucket/photographs/{path.relative_to(folder).as_posix()}")
     return folder
 
 
@@ -73,26 +45,26 @@ def assert_same(one: dict[str, bytes], two: dict[str, bytes]) -> None:
     assert one == two
 
 
-def test_copies(server, photographs, tmp_path):
+def test_copies(store, photographs, tmp_path):
     options = ["--corruptions", "contrast", "fog", "--size", "32", "--device", "cpu", "-j", "2"]
     assert main(["corrupt", str(photographs / "val"), str(tmp_path / "copy"), *options]) == 0
     source = "s3://bucket/photographs/val"
     assert main(["corrupt", source, "s3://bucket/copy", *options]) == 0
-    assert_same(local(tmp_path / "copy"), remote(server, "bucket/copy"))
-    before = server.info("bucket/copy/manifest.json")["LastModified"]
+    assert_same(local(tmp_path / "copy"), remote(store, "bucket/copy"))
+    before = store.info("bucket/copy/manifest.json")["LastModified"]
     assert main(["corrupt", source, "s3://bucket/copy", *options]) == 0  # complete already
-    assert server.info("bucket/copy/manifest.json")["LastModified"] == before
+    assert store.info("bucket/copy/manifest.json")["LastModified"] == before
     assert main(["corrupt", source, "s3://bucket/arrays", *options, "--to", "npy"]) == 2
 
 
-def test_sweeps_and_evaluations(server, tmp_path, capsys):
+def test_sweeps_and_evaluations(store, tmp_path, capsys):
     path = tmp_path / "s.yaml"
     content = {"model": "small-cnn", "model.width": 4, "epochs": 1, "data": "digits"}
     path.write_text(yaml.safe_dump({"set": content, "vary": {"lr": [0.01, 0.1]}}))
     words = ["sweep", str(path), "--device", "cpu", "-j", "2", "--output"]
     assert main([*words, str(tmp_path / "runs")]) == 0
     assert main([*words, "s3://bucket/runs"]) == 0
-    assert_same(local(tmp_path / "runs"), remote(server, "bucket/runs"))
+    assert_same(local(tmp_path / "runs"), remote(store, "bucket/runs"))
     capsys.readouterr()
     assert main([*words, "s3://bucket/runs"]) == 0
     told = capsys.readouterr()
@@ -102,6 +74,6 @@ def test_sweeps_and_evaluations(server, tmp_path, capsys):
     options = ["--on", "clean", "contrast/3", "--device", "cpu", "-j", "2", "--batch-size", "40"]
     assert main(["evaluate", str(tmp_path / "runs" / "s" / name), *options]) == 0
     assert main(["evaluate", f"s3://bucket/runs/s/{name}", *options]) == 0
-    assert_same(local(tmp_path / "runs" / "s" / name), remote(server, f"bucket/runs/s/{name}"))
+    assert_same(local(tmp_path / "runs" / "s" / name), remote(store, f"bucket/runs/s/{name}"))
     assert main(["report", "s3://bucket/runs/s", "--output", str(tmp_path / "report")]) == 0
     assert (tmp_path / "report" / "index.html").is_file()
