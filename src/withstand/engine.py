@@ -106,8 +106,8 @@ class Engine:
     def samples_per_batch(self, shape: tuple[int, ...]) -> int:
         """Return the number of samples in an evaluation batch: `batch_size`, or a number chosen by input size.
 
-        At most 4,096 rows of a table or 1,024 images, and 32 MB of inputs. On a CPU at most 128 images and 5 MB, so that
-        activations fit in its caches: 8 images of 224 pixels.
+        At most 4,096 rows of a table or 1,024 images, and 32 MB of inputs. On a CPU at most 128 images and 5 MB, which
+        is 8 images of 224 pixels, so that activations fit in its caches.
         """
         on_cpu, is_table = self.device.type == "cpu", len(shape) < 3
         most = 4096 if is_table else 128 if on_cpu else 1024
