@@ -36,7 +36,7 @@ def test_joining_uses_gloo_on_a_cpu_and_every_exchange_works(monkeypatch, tmp_pa
 
 STARTING = """
 import multiprocessing, pathlib, re, time
-from withstand.engine import starting_workers
+from withstand.pools.processes import starting_workers
 process = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(60,), daemon=True)
 with starting_workers():
     process.start()
@@ -54,7 +54,7 @@ def test_ctrl_c_is_blocked_in_the_first_worker_of_a_process_as_in_any_other():
 
 FAILING = """
 import sys, threading
-from withstand.engine import become_worker
+from withstand.pools.processes import become_worker
 become_worker()
 for problem in (ConnectionResetError("left"), EOFError("left"), ValueError("a fault")):
     thread = threading.Thread(target=lambda: sys.excepthook(type(problem), problem, None))

@@ -1,9 +1,11 @@
 """Command-line entry point: help, version, dispatch to `commands`, exit codes."""
 
 import errno
+import gc
 import importlib
 import math
 import os
+import re
 import signal
 import sys
 import threading
@@ -11,7 +13,7 @@ import time
 from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any, TextIO
 
 from withstand.errors import (
@@ -25,6 +27,7 @@ from withstand.errors import (
     nearest,
     stop_if_asked,
 )
+from withstand.pools import processes
 
 COMMANDS = {
     "quickstart": "Train a small network in four ways, evaluate all four, and write a report.",
@@ -36,6 +39,9 @@ COMMANDS = {
     "list": "List the names that options accept.",
 }
 
+SPREAD = ("corrupt", "evaluate", "sweep")  # work with several processes
+ELSEWHERE = {"--address", "--slurm", "--dry-run", "--preview", "--help", "-h"}  # options with which they do not
+IMPORTED = {"evaluate": ["torchvision.models"]}  # by most workers of a command
 NO_MEMORY = "can't allocate memory"
 GO_ON = "run the same command again to resume from the last checkpoint."
 CLOSED = "standard output was closed before everything was written; finished work is kept."
@@ -152,6 +158,7 @@ def main(arguments: list[str] | None = None) -> int:
         # Communication threads may outlive the interpreter and abort it on exit.
         sys.stderr.flush()
         os._exit(code)
+    gc.freeze()  # else exit takes most of a second, to look for garbage among all classes
     return code
 
 
@@ -196,7 +203,9 @@ def _outcome(command: str, words: list[str], signals: Signals) -> tuple[int, str
             Path.cwd()
         except FileNotFoundError:
             raise InputError("the working folder no longer exists; change to another folder.") from None
-        module = importlib.import_module(f"withstand.commands.{command}")  # an import may lose an exception
+        if _needs_processes(command, words):
+            processes.start_server(*IMPORTED.get(command, ()))  # which imports while this process does
+        module = _imported(command, is_process=signals.ends)  # an import may lose an exception
         signals.work()
         return module.main(words) or 0, ""
     except (InputError, TrainingError, SweepError) as problem:
@@ -214,6 +223,26 @@ def _outcome(command: str, words: list[str], signals: Signals) -> tuple[int, str
         if type(problem).__name__ not in ("MemoryError", "OutOfMemoryError") and NO_MEMORY not in str(problem):
             raise
         return 1, "out of memory; use smaller batches or fewer --workers, or free memory; finished work is kept."
+
+
+def _imported(command: str, *, is_process: bool) -> ModuleType:
+    """Import a command. No garbage is looked for in the meantime, nor afterwards among what was imported."""
+    if not is_process:
+        return importlib.import_module(f"withstand.commands.{command}")
+    gc.disable()
+    try:
+        return importlib.import_module(f"withstand.commands.{command}")
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _needs_processes(command: str, words: list[str]) -> bool:
+    """Return whether a command will, as it seems before its options are read, work with several processes here."""
+    if command not in SPREAD or not ELSEWHERE.isdisjoint(words):
+        return False
+    number = re.search(r"(?:^| )(?:-j|--workers)[ =]?(\d+)(?: |$)", " ".join(words))
+    return int(number[1]) > 1 if number else command == "corrupt" and (os.cpu_count() or 1) > 1
 
 
 def _end_of(number: int) -> tuple[str, int]:

@@ -3,14 +3,8 @@
 import atexit
 import math
 import os
-import signal
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
-from multiprocessing import parent_process, resource_tracker
-from threading import Thread, current_thread, main_thread
 from typing import Any, TypeVar
 
 import torch
@@ -21,7 +15,6 @@ from withstand.errors import InputError, brief
 from withstand.limits import NonNegativeInt, PositiveInt, Workers, check_fields, checked
 
 Result = TypeVar("Result")
-SECONDS_BETWEEN_LOOKS = 0.5  # a worker checks whether its parent is alive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,43 +195,6 @@ def from_launcher(name: str, *, least: int = 0) -> int:
     if not text.isdecimal() or int(text) < least:
         raise InputError(f"processes: {name} must be a number of at least {least}, got {brief(text)}; use torchrun.")
     return int(text)
-
-
-def become_worker() -> None:
-    """Make this process a worker: it ends at once on SIGTERM, ignores Ctrl-C, and ends with its parent."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
-    sys.excepthook = partial(_report, sys.excepthook)
-    Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-
-
-@contextmanager
-def starting_workers() -> Iterator[None]:
-    """Block Ctrl-C in processes that are started within, until they call `become_worker`."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    resource_tracker.ensure_running()  # else the start of the first process starts it, and that unblocks SIGINT
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _report(hook: Callable[..., None], kind: type[BaseException], *found: Any) -> None:
-    """Report an uncaught exception, unless a thread that passes tensors on finds that the parent has left."""
-    if current_thread() is main_thread() or not issubclass(kind, ConnectionError | EOFError):
-        hook(kind, *found)
-
-
-def _end_with_parent(first: int) -> None:
-    if parent := parent_process():
-        while parent.is_alive() and os.getppid() == first:
-            parent.join(SECONDS_BETWEEN_LOOKS)
-        os._exit(1)
 
 
 def leave_group() -> None:

@@ -1,15 +1,15 @@
 """LocalPool: worker processes on this machine."""
 
+import os
 import signal
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 
-from withstand.engine import become_worker, starting_workers
 from withstand.pools.block import Block, Outcome, State, attempt_on
 from withstand.pools.pool import Pool
+from withstand.pools.processes import begin_work, starting_workers, worker_context
 
 
 class LocalPool(Pool):
@@ -92,7 +92,8 @@ class Worker:
 
     def _submit(self, block: Block) -> Future[Outcome]:
         if self.executor is None:
-            self.executor = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=become_worker)
+            options = {"initializer": begin_work, "initargs": (dict(os.environ),)}
+            self.executor = ProcessPoolExecutor(1, mp_context=worker_context(), **options)
         with starting_workers():  # the first block starts the process
             future = self.executor.submit(attempt_on, self.device, block)
         self.process = next(iter(self.executor._processes.values()), None)

@@ -22,10 +22,10 @@ from withstand.data.images.decoding import NOTES, Decoding
 from withstand.data.images.files_below import as_text
 from withstand.data.images.image_file import AS_STORED, ImagePath, explain, read_image
 from withstand.data.sample import Sample
-from withstand.engine import become_worker, starting_workers
 from withstand.errors import InputError, TrainingError
 from withstand.functional.random import row_streams
 from withstand.functional.tensors import Device
+from withstand.pools.processes import become_worker, starting_workers
 
 OnBadImage = Literal["error", "skip"]
 MAX_RESTARTS = 2

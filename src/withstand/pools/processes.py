@@ -1,0 +1,81 @@
+"""How worker processes start and end. On Linux they are copies of a server that has imported this package once."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing import get_context, parent_process, resource_tracker
+from multiprocessing.context import BaseContext
+from multiprocessing.forkserver import ensure_running
+from threading import Thread, current_thread, main_thread
+from typing import Any
+
+# What the server imports. None of it starts threads, which its copies would lack.
+IMPORTED = ["withstand.copies.blocks", "withstand.measuring.blocks", "withstand.sweeps.run_block"]
+SECONDS_BETWEEN_LOOKS = 0.5  # a worker checks whether its parent is alive
+
+
+def worker_context(*imported: str) -> BaseContext:
+    """Return how worker processes start: as copies of the server, or as new interpreters where that is not safe.
+
+    Args:
+        imported: Further modules that the server imports, if it does not run yet and they exist.
+    """
+    if sys.platform != "linux":
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload([*IMPORTED, *imported])
+    return context
+
+
+def start_server(*imported: str) -> None:
+    """Start the server, which imports while this process goes on; without effect if it runs or where there is none."""
+    if worker_context(*imported).get_start_method() == "forkserver":
+        with starting_workers():
+            ensure_running()
+
+
+def begin_work(environment: Mapping[str, str]) -> None:
+    """Become a worker in the environment of the parent, which may have changed since the server started."""
+    os.environ.clear()
+    os.environ.update(environment)
+    become_worker()
+
+
+def become_worker() -> None:
+    """Make this process a worker: it ends at once on SIGTERM, ignores Ctrl-C, and ends with its parent."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+    sys.excepthook = partial(_report, sys.excepthook)
+    Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+
+
+@contextmanager
+def starting_workers() -> Iterator[None]:
+    """Block Ctrl-C in processes that are started within, until they call `become_worker`."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # else the start of the first process starts it, and that unblocks SIGINT
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _report(hook: Callable[..., None], kind: type[BaseException], *found: Any) -> None:
+    """Report an uncaught exception, unless a thread that passes tensors on finds that the parent has left."""
+    if current_thread() is main_thread() or not issubclass(kind, ConnectionError | EOFError):
+        hook(kind, *found)
+
+
+def _end_with_parent(first: int) -> None:
+    if parent := parent_process():
+        while parent.is_alive() and os.getppid() == first:
+            parent.join(SECONDS_BETWEEN_LOOKS)
+        os._exit(1)
