@@ -30,7 +30,7 @@ def forecast(copy: CorruptedCopy, folder: Path, *, engine: Engine, processes: in
         folder: Its target.
         engine: Device of the corruptions.
         processes: That share the work.
-        start: Seconds until a process begins.
+        start: Seconds until the first block begins.
     """
     source = load(copy)
     blocks = (

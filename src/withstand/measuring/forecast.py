@@ -22,7 +22,7 @@ def forecast(subjects: Sequence[Subject], *, seed: int, engine: Engine, processe
         seed: Seed of every draw.
         engine: Device and batch size.
         processes: That share the work.
-        start: Seconds until a process begins.
+        start: Seconds until the first block begins.
     """
     num_samples = num_conditions = num_outcomes = num_blocks = 0
     seconds = 0.0

@@ -22,7 +22,7 @@ class Forecast:
         seconds: In all, if one process does them one after the other.
         device: On which this was measured.
         processes: That share the work.
-        start: Seconds until a process begins.
+        start: Seconds until the first block begins: the start of the command, and of other processes meanwhile.
         disk: Bytes that are written.
         memory: Bytes of one process.
         notes: What is left out.
@@ -40,10 +40,10 @@ class Forecast:
     notes: tuple[str, ...] = ()
 
     def elapsed(self, machines: int = 1) -> float:
-        """Return the seconds until the last block is done, on machines like this one."""
+        """Return the seconds from the start of the command until the last block is done, on machines like this one."""
         places = max(1, min(self.processes * machines, self.blocks))
         turns = ceil(self.blocks / places)  # blocks of the process that has most
-        return self.start * (self.processes * machines > 1) + self.seconds * turns / max(1, self.blocks)
+        return self.start + self.seconds * turns / max(1, self.blocks)
 
     def grid(self) -> Grid:
         """Return the forecast as a table."""

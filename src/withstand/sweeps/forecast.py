@@ -26,7 +26,7 @@ def forecast(plan: Plan, runs: Iterable[str], *, device: str, processes: int, st
         runs: Names of the runs; one of those that differ only in seed is measured.
         device: Of the runs.
         processes: That share the work.
-        start: Seconds until a process begins.
+        start: Seconds until the first block begins.
     """
     engine = Engine.start(device=device)
     kinds: dict[str, tuple[float, int]] = {}
