@@ -98,10 +98,10 @@ def test_corrupt(machines, tmp_path, record_property):
 @pytest.fixture(scope="module")
 def shards(store, tmp_path_factory):
     """A folder of images, and the address of two shards with the same ones."""
-    folder, places = photographs(tmp_path_factory.mktemp("photographs"), 160), tmp_path_factory.mktemp("shards")
+    folder, places = photographs(tmp_path_factory.mktemp("photographs"), 300), tmp_path_factory.mktemp("shards")
     for number in range(2):
         with tarfile.open(places / f"{number}.tar", "w") as archive:
-            for path in sorted(folder.rglob("*.jpg"))[number * 80 : (number + 1) * 80]:
+            for path in sorted(folder.rglob("*.jpg"))[number * 150 : (number + 1) * 150]:
                 archive.add(path, path.relative_to(folder).as_posix())
         store.put_file(str(places / f"{number}.tar"), f"bucket/{number}.tar")
     return folder, "s3://bucket/{0..1}.tar"
@@ -118,7 +118,7 @@ def test_corrupt_from_shards_into_a_store(store, shards, machines, tmp_path, rec
     assert main(["corrupt", str(folder), str(tmp_path / "alone"), *options, "-j", "2"]) == 0
     assert main(["corrupt", source, "s3://bucket/copy", *options, "--address", address]) == 0
     alone, together = content_of(tmp_path / "alone"), stored(store, "bucket/copy")
-    assert len(alone) > 19 * 160
+    assert len(alone) > 19 * 300
     assert alone == {name: each for name, each in together.items() if name in alone}
     assert set(together) - set(alone) == {"manifest.json"}
     record_property("fault", '["a lost Ray node: corrupt, shards and results in an object store", 1, 1, "its blocks"]')
@@ -126,7 +126,13 @@ def test_corrupt_from_shards_into_a_store(store, shards, machines, tmp_path, rec
 
 def test_sweep_from_shards_into_a_store(store, shards, machines, tmp_path, record_property):
     address, _ = machines
-    of_images = {"data": "web-dataset", "data.path": shards[1], "data.pixels": 32, "data.resize": None}
+    of_images = {
+        "data": "web-dataset",
+        "data.path": shards[1],
+        "data.train": shards[1],
+        "data.pixels": 32,
+        "data.resize": None,
+    }
     model = {"model": "wide-res-net", "model.depth": 10, "model.width": 1, "epochs": 2}
     (tmp_path / "s.yaml").write_text(
         yaml.safe_dump({"set": of_images | model, "vary": {"lr": [0.01, 0.02, 0.05, 0.1]}})
@@ -145,7 +151,18 @@ def test_sweep_from_shards_into_a_store(store, shards, machines, tmp_path, recor
 def test_evaluate_from_shards_into_a_store(store, shards, machines, tmp_path, monkeypatch, record_property):
     address, _ = machines
     monkeypatch.chdir(tmp_path)
-    of_images = ["--data", "web-dataset", "--data.path", shards[1], "--data.pixels", "32", "--data.resize", "null"]
+    of_images = [
+        "--data",
+        "web-dataset",
+        "--data.path",
+        shards[1],
+        "--data.train",
+        shards[1],
+        "--data.pixels",
+        "32",
+        "--data.resize",
+        "null",
+    ]
     assert main(["train", *of_images, *SLOW, "--epochs", "1", "--output", "trained", "--name", "run"]) == 0
     (run,) = (tmp_path / "trained").iterdir()
     words = ["evaluate", str(run), "--on", "imagenet-c", "--batch-size", "10"]

@@ -158,7 +158,7 @@ def program(rng: random.Random, place: Path, fixtures: Path) -> Case:
                 content = content.replace(b'"use_pickle": false', b'"use_pickle": true')
             elif pickled and "weight_" in name:
                 content = rng.choice(CANARIES[:2])
-            new.writestr(name, content)
+            new.writestr(zipfile.ZipInfo(name), content)  # without the time of day
     return Case(words=("evaluate", "net.pt2", *EVALUATE_DIGITS), damage=f"net.pt2, pickled {pickled}: {text[:50]}")
 
 

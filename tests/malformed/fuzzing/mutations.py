@@ -114,7 +114,7 @@ def zip_bomb(name: str) -> bytes:
     data = first + block * (BOMB // (64 << 20)) + press.flush(zlib.Z_FINISH)
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr(name, b"")
+        archive.writestr(zipfile.ZipInfo(name), b"")  # without the time of day
     size = min(len(head) + BOMB, 2**32 - 1)
     written = bytearray(file.getvalue())
     start = 30 + len(name.encode())
