@@ -12,7 +12,7 @@ from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.experiment import Experiment
 from withstand.models.mlp import MLP
-from withstand.pools.block import Block, Outcome, State, attempt
+from withstand.pools.block import Outcome, State, attempt
 from withstand.pools.mirror import Mirror, StoredBlock, StoringPool, files_below, mirrored, moved, pulled
 from withstand.pools.pool import Pool
 from withstand.reading.addresses import Address
@@ -130,6 +130,14 @@ def test_why_a_run_failed_is_stored(store):
     assert store.all_files() == [f"{RUN.folder(Path()).name}/failed.json"]
 
 
+def test_a_block_that_cannot_store_its_failure_reports_what_failed(tmp_path, monkeypatch):
+    monkeypatch.setattr(RunBlock, "do", lambda *_: (_ for _ in ()).throw(ValueError("the reason.")))
+    block = StoredBlock(RunBlock(RUN, tmp_path), tmp_path, Address(text="http://127.0.0.1:1/x"))
+    with pytest.raises(InputError):
+        block.record("it was wrong.", "")
+    assert attempt(block, Engine())[:2] == (State.FAILED, "the reason.")
+
+
 def test_shared_content_is_stored_and_checked(store):
     with mirrored(store) as mirror:
         shared = StoringPool(Here(), mirror).share(b"weights", mirror.folder / "parts" / "work.pickle")
@@ -143,4 +151,3 @@ def test_shared_content_is_stored_and_checked(store):
 def test_only_paths_below_the_folder_move():
     assert moved(RunBlock(RUN, Path("/a/b")), Path("/a"), Path("/c")) == RunBlock(RUN, Path("/c/b"))
     assert moved(RunBlock(RUN, Path("/d")), Path("/a"), Path("/c")) == RunBlock(RUN, Path("/d"))
-    assert isinstance(RunBlock(RUN, Path("/d")), Block)

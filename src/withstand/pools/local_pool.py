@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -35,7 +36,10 @@ class LocalPool(Pool):
 
     def wait(self, seconds: float) -> list[tuple[str, Outcome]]:
         """Return the blocks that ended; a block whose process is gone is lost."""
-        wait([each.future for each in self.workers if each.future], timeout=seconds, return_when=FIRST_COMPLETED)
+        at_work = [each.future for each in self.workers if each.future]
+        if not at_work:
+            time.sleep(seconds)
+        wait(at_work, timeout=seconds, return_when=FIRST_COMPLETED)
         return [each.ended() for each in self.workers if each.future and each.future.done()]
 
     def close(self) -> None:
@@ -62,10 +66,10 @@ class Worker:
         """Begin a block, in a new process if there is none."""
         self.key = key
         try:
-            self.future = self._submit(block)
+            self._submit(block)
         except BrokenProcessPool:  # it died while it was idle
             self.close()
-            self.future = self._submit(block)
+            self._submit(block)
 
     def ended(self) -> tuple[str, Outcome]:
         """Return the key and the outcome of the block that has ended."""
@@ -74,11 +78,10 @@ class Worker:
         try:
             return self.key, future.result()
         except BrokenProcessPool:
-            assert self.process is not None
-            self.process.join()
-            code = self.process.exitcode or 0
+            process = self.process
+            self.close()  # first: the executor reads the exit code, too, and only one reader gets it
+            code = (process.exitcode if process else None) or 0
             name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-            self.close()
             return self.key, Outcome(State.LOST, f"its process ended with {name}.")
 
     def close(self) -> None:
@@ -90,11 +93,10 @@ class Worker:
         self.executor.shutdown(cancel_futures=True)
         self.executor = self.process = self.future = None
 
-    def _submit(self, block: Block) -> Future[Outcome]:
+    def _submit(self, block: Block) -> None:
         if self.executor is None:
             options = {"initializer": begin_work, "initargs": (dict(os.environ),)}
             self.executor = ProcessPoolExecutor(1, mp_context=worker_context(), **options)
-        with starting_workers():  # the first block starts the process
-            future = self.executor.submit(attempt_on, self.device, block)
-        self.process = next(iter(self.executor._processes.values()), None)
-        return future
+        with starting_workers():  # the first block starts the process; Ctrl-C afterwards finds both to end
+            self.future = self.executor.submit(attempt_on, self.device, block)
+            self.process = next(iter(self.executor._processes.values()), None)
