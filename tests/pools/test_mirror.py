@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -17,6 +18,7 @@ from withstand.pools.mirror import Mirror, StoredBlock, StoringPool, files_below
 from withstand.pools.pool import Pool
 from withstand.reading.addresses import Address
 from withstand.sweeps.run_block import RunBlock
+from withstand.sweeps.sweep import sweep
 from withstand.training.settings import Training
 
 RUN = Experiment(data=Toy(num_train=40, num_test=40), model=MLP(hidden=(4,)), training=Training(epochs=1))
@@ -128,6 +130,16 @@ def test_why_a_run_failed_is_stored(store):
         block = StoredBlock(RunBlock(RUN, mirror.folder), mirror.folder, store)
         block.record("it was wrong.", "")
     assert store.all_files() == [f"{RUN.folder(Path()).name}/failed.json"]
+
+
+def test_a_run_that_failed_earlier_and_is_done_leaves_no_failure(store):
+    name, ignore = RUN.folder(Path()).name, lambda *_: None
+    put(store / name, **{"failed.json": b"{}"})
+    plan, watch = SimpleNamespace(experiments={name: RUN}), SimpleNamespace(on_begin=ignore, on_end=ignore)
+    with mirrored(store, lambda each: each.endswith("failed.json")) as mirror:
+        assert sweep(plan, mirror.folder, StoringPool(Here(), mirror), watch).done == [name]
+    assert f"{name}/rows.jsonl" in store.all_files()
+    assert f"{name}/failed.json" not in store.all_files()
 
 
 def test_a_block_that_cannot_store_its_failure_reports_what_failed(tmp_path, monkeypatch):

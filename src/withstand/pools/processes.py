@@ -12,7 +12,8 @@ from multiprocessing.forkserver import ensure_running
 from threading import Thread, current_thread, main_thread
 from typing import Any
 
-# What the server imports. None of it starts threads, which its copies would lack.
+# What the server imports. None of it starts threads, which its copies would lack, except OpenBLAS, which starts them
+# again in a copy.
 IMPORTED = ["withstand.copies.blocks", "withstand.measuring.blocks", "withstand.sweeps.run_block"]
 SECONDS_BETWEEN_LOOKS = 0.5  # a worker checks whether its parent is alive
 
