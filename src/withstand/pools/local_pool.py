@@ -7,9 +7,12 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.process import BaseProcess
 
+from withstand.errors import InputError
 from withstand.pools.block import Block, Outcome, State, attempt_on
 from withstand.pools.pool import Pool
-from withstand.pools.processes import begin_work, starting_workers, worker_context
+from withstand.pools.processes import GUARD, UNGUARDED, begin_work, starting_workers, worker_context
+
+GONE = (BrokenProcessPool, EOFError, ConnectionError)  # the process, or the server that starts it
 
 
 class LocalPool(Pool):
@@ -59,13 +62,18 @@ class Worker:
         self.key = ""
 
     def begin(self, key: str, block: Block) -> None:
-        """Begin a block, in a new process if there is none."""
+        """Begin a block, in a new process if there is none; it is lost if none can start."""
         self.key = key
         try:
             self.future = self._submit(block)
-        except BrokenProcessPool:  # it died while it was idle
+        except GONE:  # while it was idle
             self.close()
-            self.future = self._submit(block)
+            try:
+                self.future = self._submit(block)
+            except GONE:
+                self.close()
+                self.future = Future()
+                self.future.set_exception(BrokenProcessPool())
 
     def ended(self) -> tuple[str, Outcome]:
         """Return the key and the outcome of the block that has ended."""
@@ -74,12 +82,9 @@ class Worker:
         try:
             return self.key, future.result()
         except BrokenProcessPool:
-            assert self.process is not None
-            self.process.join()
-            code = self.process.exitcode or 0
-            name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+            ended = self._end()
             self.close()
-            return self.key, Outcome(State.LOST, f"its process ended with {name}.")
+            return self.key, ended
 
     def close(self) -> None:
         """End the process, at once if it works on a block."""
@@ -89,6 +94,17 @@ class Worker:
             self.process.terminate()
         self.executor.shutdown(cancel_futures=True)
         self.executor = self.process = self.future = None
+
+    def _end(self) -> Outcome:
+        """Return the outcome of a block whose process is gone."""
+        if self.process is None:
+            return Outcome(State.LOST, "its process could not start.")
+        self.process.join()
+        code = self.process.exitcode or 0
+        if code == UNGUARDED:  # as it would be again
+            return Outcome(State.FAILED, GUARD, InputError(GUARD))
+        name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return Outcome(State.LOST, f"its process ended with {name}.")
 
     def _submit(self, block: Block) -> Future[Outcome]:
         if self.executor is None:
