@@ -43,7 +43,7 @@ def start_server(*imported: str) -> None:
 
 def end_server() -> None:
     """End the server at once, even while it imports; its workers notice, and end."""
-    if (server := _forkserver._forkserver_pid) is not None:
+    if (server := getattr(_forkserver, "_forkserver_pid", None)) is not None:
         with suppress(ProcessLookupError):
             os.kill(server, signal.SIGKILL)
 
