@@ -71,7 +71,8 @@ class Signals:
         """
         self.ends, self.raises, self.since, self.owner = ends, False, -math.inf, os.getpid()
         asked.clear()
-        self.before = {each: signal.signal(each, self) for each in NAMES}
+        is_main = threading.current_thread() is threading.main_thread()  # others receive no signals
+        self.before = {each: signal.signal(each, self) for each in NAMES} if is_main else {}
         self.hook, sys.unraisablehook = sys.unraisablehook, self.on_unraisable
         self.except_hook, sys.excepthook = sys.excepthook, self.on_exception
 
@@ -86,6 +87,7 @@ class Signals:
         if asked or self.ends:
             try:
                 _fail(*_end_of(number))
+                processes.end_server()
             finally:
                 os._exit(128 + number)  # workers end with their parent
         self.since = time.monotonic()
@@ -174,11 +176,16 @@ def _dispatch(words: list[str], *, is_process: bool = False) -> int:
     if words[0] not in COMMANDS:
         _write(f"withstand: {brief(words[0])} is not a command; {nearest(words[0], COMMANDS)}", sys.stderr)
         return 2
+    processes.end_if_unguarded()
     signals = Signals(ends=is_process)
     try:
         return _run(words[0], words[1:], signals)
     finally:
-        signals.end() if is_process else signals.restore()
+        if is_process:
+            signals.end()
+            processes.end_server()  # else it holds the standard streams open until it has imported
+        else:
+            signals.restore()
 
 
 def _run(command: str, words: list[str], signals: Signals) -> int:

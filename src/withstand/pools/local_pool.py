@@ -8,9 +8,12 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.process import BaseProcess
 
+from withstand.errors import InputError
 from withstand.pools.block import Block, Outcome, State, attempt_on
 from withstand.pools.pool import Pool
-from withstand.pools.processes import begin_work, starting_workers, worker_context
+from withstand.pools.processes import GUARD, UNGUARDED, begin_work, starting_workers, worker_context
+
+GONE = (BrokenProcessPool, EOFError, ConnectionError)  # the process, or the server that starts it
 
 
 class LocalPool(Pool):
@@ -63,13 +66,18 @@ class Worker:
         self.key = ""
 
     def begin(self, key: str, block: Block) -> None:
-        """Begin a block, in a new process if there is none."""
+        """Begin a block, in a new process if there is none; it is lost if none can start."""
         self.key = key
         try:
             self._submit(block)
-        except BrokenProcessPool:  # it died while it was idle
+        except GONE:  # while it was idle
             self.close()
-            self._submit(block)
+            try:
+                self._submit(block)
+            except GONE:
+                self.close()
+                self.future = Future()
+                self.future.set_exception(BrokenProcessPool())
 
     def ended(self) -> tuple[str, Outcome]:
         """Return the key and the outcome of the block that has ended."""
@@ -80,9 +88,7 @@ class Worker:
         except BrokenProcessPool:
             process = self.process
             self.close()  # first: the executor reads the exit code, too, and only one reader gets it
-            code = (process.exitcode if process else None) or 0
-            name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-            return self.key, Outcome(State.LOST, f"its process ended with {name}.")
+            return self.key, _end_of(process)
 
     def close(self) -> None:
         """End the process, at once if it works on a block."""
@@ -100,3 +106,14 @@ class Worker:
         with starting_workers():  # the first block starts the process; Ctrl-C afterwards finds both to end
             self.future = self.executor.submit(attempt_on, self.device, block)
             self.process = next(iter(self.executor._processes.values()), None)
+
+
+def _end_of(process: BaseProcess | None) -> Outcome:
+    """Return the outcome of a block whose process is gone; None: it could not start."""
+    if process is None:
+        return Outcome(State.LOST, "its process could not start.")
+    code = process.exitcode or 0
+    if code == UNGUARDED:  # as it would be again
+        return Outcome(State.FAILED, GUARD, InputError(GUARD))
+    name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    return Outcome(State.LOST, f"its process ended with {name}.")
