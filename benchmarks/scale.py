@@ -63,9 +63,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="few blocks and photographs, to see that all run")
     parser.add_argument("--photographs", type=int, default=200, help="number of photographs (default: 200)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds, of which the median counts (default: 3)")
-    parser.add_argument(
-        "--only", action="append", choices=("overhead", "plan", "evaluate", "corrupt"), help="may repeat"
-    )
+    parser.add_argument("--only", action="append", choices=PARTS, help="may repeat")
     parser.add_argument("--json", type=Path, metavar="FILE", help="file for the raw times")
     options = parser.parse_args()
     wanted = set(options.only or PARTS)

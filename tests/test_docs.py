@@ -277,6 +277,12 @@ def test_options_that_are_named_exist(page, known_options):
 
 
 @pytest.mark.parametrize("page", [of_page(each) for each in PAGES])
+def test_decisions_are_named_by_their_numbers(page):
+    found = re.findall(r"\[(?:decision )?(\d+)\]\([^)]*?(\d{4})-", page.read_text(encoding="utf-8"))
+    assert [each for each in found if int(each[0]) != int(each[1])] == []
+
+
+@pytest.mark.parametrize("page", [of_page(each) for each in PAGES])
 def test_pages_and_headings_that_are_named_exist(page):
     for target in re.findall(r"\]\(((?!http)[^)\s]+)\)", page.read_text(encoding="utf-8")):
         name, _, heading = target.partition("#")

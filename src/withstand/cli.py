@@ -246,7 +246,8 @@ def _imported(command: str, *, is_process: bool) -> ModuleType:
 
 def _needs_processes(command: str, words: list[str]) -> bool:
     """Return whether a command will, as it seems before its options are read, work with several processes here."""
-    if command not in SPREAD or not ELSEWHERE.isdisjoint(words):
+    options = {each.partition("=")[0].replace("_", "-") for each in words}
+    if command not in SPREAD or not ELSEWHERE.isdisjoint(options):
         return False
     number = re.search(r"(?:^| )(?:-j|--workers)[ =]?(\d+)(?: |$)", " ".join(words))
     return int(number[1]) > 1 if number else command == "corrupt" and (os.cpu_count() or 1) > 1

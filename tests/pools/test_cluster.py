@@ -5,6 +5,7 @@ A sweep over a shared folder stands in tests/sweeps/test_on_ray.py.
 
 import os
 import tarfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -33,10 +34,11 @@ def machines(monkeypatch):
     second, states, wait = [cluster.add_node(**node)], [], RayPool.wait
 
     def kill_and_wait(pool, seconds):
+        if second and len(pool.at_work) > 2 and states.count(State.DONE) > 1:  # both work, and one block waits
+            time.sleep(0.5)
+            cluster.remove_node(second.pop(), allow_graceful=False)
         ended = wait(pool, seconds)
         states.extend(outcome.state for _, outcome in ended)
-        if second and len(pool.at_work) >= 2 and State.DONE in states:
-            cluster.remove_node(second.pop(), allow_graceful=False)
         return ended
 
     monkeypatch.setattr(RayPool, "wait", kill_and_wait)

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -12,11 +13,12 @@ from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.experiment import Experiment
 from withstand.models.mlp import MLP
-from withstand.pools.block import Block, Outcome, State, attempt
+from withstand.pools.block import Outcome, State, attempt
 from withstand.pools.mirror import Mirror, StoredBlock, StoringPool, files_below, mirrored, moved, pulled
 from withstand.pools.pool import Pool
 from withstand.reading.addresses import Address
 from withstand.sweeps.run_block import RunBlock
+from withstand.sweeps.sweep import sweep
 from withstand.training.settings import Training
 
 RUN = Experiment(data=Toy(num_train=40, num_test=40), model=MLP(hidden=(4,)), training=Training(epochs=1))
@@ -130,6 +132,24 @@ def test_why_a_run_failed_is_stored(store):
     assert store.all_files() == [f"{RUN.folder(Path()).name}/failed.json"]
 
 
+def test_a_run_that_failed_earlier_and_is_done_leaves_no_failure(store):
+    name, ignore = RUN.folder(Path()).name, lambda *_: None
+    put(store / name, **{"failed.json": b"{}"})
+    plan, watch = SimpleNamespace(experiments={name: RUN}), SimpleNamespace(on_begin=ignore, on_end=ignore)
+    with mirrored(store, lambda each: each.endswith("failed.json")) as mirror:
+        assert sweep(plan, mirror.folder, StoringPool(Here(), mirror), watch).done == [name]
+    assert f"{name}/rows.jsonl" in store.all_files()
+    assert f"{name}/failed.json" not in store.all_files()
+
+
+def test_a_block_that_cannot_store_its_failure_reports_what_failed(tmp_path, monkeypatch):
+    monkeypatch.setattr(RunBlock, "do", lambda *_: (_ for _ in ()).throw(ValueError("the reason.")))
+    block = StoredBlock(RunBlock(RUN, tmp_path), tmp_path, Address(text="http://127.0.0.1:1/x"))
+    with pytest.raises(InputError):
+        block.record("it was wrong.", "")
+    assert attempt(block, Engine())[:2] == (State.FAILED, "the reason.")
+
+
 def test_shared_content_is_stored_and_checked(store):
     with mirrored(store) as mirror:
         shared = StoringPool(Here(), mirror).share(b"weights", mirror.folder / "parts" / "work.pickle")
@@ -143,4 +163,3 @@ def test_shared_content_is_stored_and_checked(store):
 def test_only_paths_below_the_folder_move():
     assert moved(RunBlock(RUN, Path("/a/b")), Path("/a"), Path("/c")) == RunBlock(RUN, Path("/c/b"))
     assert moved(RunBlock(RUN, Path("/d")), Path("/a"), Path("/c")) == RunBlock(RUN, Path("/d"))
-    assert isinstance(RunBlock(RUN, Path("/d")), Block)

@@ -6,12 +6,13 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from withstand import cli
-from withstand.pools.processes import begin_work, start_server, worker_context
+from withstand.pools.processes import IMPORTED, begin_work, start_server, worker_context
 
 
 def in_worker(function, *words):
@@ -63,6 +64,16 @@ def test_a_command_does_not_wait_for_torch_to_start_processes():
     assert subprocess.check_output([sys.executable, "-c", script], text=True) == "False\n"
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
+def test_what_the_server_imports_exists_and_starts_no_threads():
+    """The server itself passes over modules that are missing. OpenBLAS is left out: it starts its threads again."""
+    further = [each for own in cli.IMPORTED.values() for each in own if find_spec(each.partition(".")[0])]
+    modules = [*IMPORTED, *further]
+    script = f"import os, {', '.join(modules)}; print(len(os.listdir('/proc/self/task')))"
+    environment = os.environ | dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    assert subprocess.check_output([sys.executable, "-c", script], text=True, env=environment) == "1\n"
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -72,6 +83,8 @@ def test_a_command_does_not_wait_for_torch_to_start_processes():
         ("evaluate run -j 1", False),
         ("evaluate run", False),
         ("evaluate run -j 2 --address auto", False),
+        ("evaluate run -j 2 --address=auto", False),
+        ("evaluate run -j 2 --dry_run", False),
         ("sweep s.yaml -j 4 --slurm", False),
         ("corrupt a b -j 0", False),
         ("train -j 4", False),

@@ -156,6 +156,15 @@ def test_a_node_that_cannot_do_runs_is_named(ray, tmp_path):
     assert not ray.up
 
 
+def test_every_node_is_asked_also_if_their_machines_have_one_name(ray, tmp_path, monkeypatch):
+    for node in ray.machines:
+        node["NodeManagerHostname"] = "localhost"
+    asked, get = [], ray.get
+    monkeypatch.setattr(ray, "get", lambda task, **options: (asked.append(task[0]), get(task, **options))[1])
+    RayPool(tmp_path, address="auto").close()
+    assert asked == ["look", "look"]
+
+
 def test_a_node_that_joins_later_without_the_folder_fails_its_runs_only(ray, plan, tmp_path):
     one = next(iter(plan.experiments))
     pool = RayPool(tmp_path, address="auto")

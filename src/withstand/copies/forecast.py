@@ -3,11 +3,8 @@
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import zip_longest
 from math import prod
 from pathlib import Path, PurePosixPath
-
-import torch
 
 from withstand.copies.blocks import batches, blocks_of, corrupted
 from withstand.copies.encoding import encode
@@ -16,7 +13,7 @@ from withstand.copies.writing import manifest_of
 from withstand.engine import Engine
 from withstand.functional.levels import to_levels
 from withstand.perturbations.base import Corruption
-from withstand.pools.forecast import Forecast
+from withstand.pools.forecast import Forecast, in_turns, one_thread
 
 SECONDS = 2.0
 FEW = 8  # images
@@ -37,7 +34,8 @@ def forecast(copy: CorruptedCopy, folder: Path, *, engine: Engine, processes: in
         [] if manifest_of(copy, folder) else [each for each in blocks_of(copy, folder, source) if not each.is_done()]
     )
     count = sum(each.stop - each.start for each in blocks)
-    seconds, disk = _of_one(copy, source, engine) if blocks else (0.0, 0.0)
+    with one_thread(True):
+        seconds, disk = _of_one(copy, source, engine) if blocks else (0.0, 0.0)
     return Forecast(
         title="Copy",
         counts={
@@ -60,21 +58,11 @@ def _of_all_kinds(copy: CorruptedCopy) -> Iterator[Corruption]:
     for each in copy.corruptions:
         kinds.setdefault(array_name(each), []).append(each)
     yield copy.corruptions[0]
-    for turn in zip_longest(*(own[len(own) // 2 :] + own[: len(own) // 2] for own in kinds.values())):
-        yield from (each for each in turn if each is not None)
+    yield from in_turns(kinds.values())
 
 
 def _of_one(copy: CorruptedCopy, source: Source, engine: Engine) -> tuple[float, float]:
     """Return the seconds and bytes that an image takes under all corruptions."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return _measured(copy, source, engine)
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _measured(copy: CorruptedCopy, source: Source, engine: Engine) -> tuple[float, float]:
     count = min(FEW, len(source))
     begun = time.perf_counter()
     read = list(batches(source, 0, count, str(engine.device)))

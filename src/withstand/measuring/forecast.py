@@ -7,9 +7,9 @@ from withstand.engine import Engine
 from withstand.evaluation.base import Evaluation
 from withstand.measuring.ask import kept_of, missing_of, parts_of
 from withstand.measuring.blocks import divided
-from withstand.measuring.probe import Cost, cost_of, one_thread
+from withstand.measuring.probe import Cost, cost_of
 from withstand.measuring.subject import Subject, check_model
-from withstand.pools.forecast import Forecast
+from withstand.pools.forecast import Forecast, one_thread
 
 BYTES_PER_OUTCOME = 6  # of a sample under a condition, compressed
 

@@ -2,10 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -17,6 +15,7 @@ from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
 from withstand.evaluation.loop import blocks, samples_per_block
 from withstand.measuring.generators import prepared
+from withstand.pools.forecast import in_turns
 
 SECONDS = 2.0
 SECONDS_PER_UNIT = 0.25  # so that eight kinds of conditions are seen, at least
@@ -90,9 +89,7 @@ def _units(evaluations: Sequence[Evaluation], states: Sequence[Any]) -> Iterator
         for part in parts:
             kind = part.conditions[0].partition("/")[0] if isinstance(part, Accuracy) else str(id(part))
             kinds.setdefault(kind, []).append(([part], [state]))
-    middle_first = [own[len(own) // 2 :] + own[: len(own) // 2] for own in kinds.values()]
-    for turn in zip_longest(*middle_first):
-        yield from (each for each in turn if each is not None)
+    yield from in_turns(kinds.values())
 
 
 def _seconds(
@@ -111,14 +108,3 @@ def _seconds(
     if engine.device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - begun
-
-
-@contextmanager
-def one_thread(wanted: bool) -> Iterator[None]:
-    """Use one thread within, as processes that share the work do, if wanted."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1 if wanted else threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -66,7 +66,7 @@ class Block(ABC):
 
 def failed(block: Block, sentence: str, trace: str = "", *, error: Exception | None = None) -> Outcome:
     """Return the outcome of a failed block, and note down the failure if possible."""
-    with suppress(OSError):  # such as a full disk, of which the block may have failed
+    with suppress(OSError, InputError):  # such as a full disk or a lost object store, of which it may have failed
         block.record(sentence, trace)
     return Outcome(State.FAILED, sentence, error)
 

@@ -2,12 +2,18 @@
 
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from math import ceil, log10
+from typing import TypeVar
+
+import torch
 
 from withstand.rendering.grid import Grid
 
+Item = TypeVar("Item")
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -59,6 +65,29 @@ class Forecast:
             "memory": f"{self.processes} x {size(self.memory)}",
         }
         return Grid(title=self.title, columns=("", "forecast"), lines=tuple(lines.items()), notes=self.notes)
+
+
+@contextmanager
+def one_thread(wanted: bool) -> Iterator[None]:
+    """Use one thread within, as processes that share the work do, if wanted."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1 if wanted else threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def in_turns(kinds: Iterable[list[Item]]) -> Iterator[Item]:
+    """Yield the items of several kinds in turns, from the middle of each kind on.
+
+    Example:
+        >>> list(in_turns([["fog/1", "fog/2", "fog/3"], ["snow/1"]]))
+        ['fog/2', 'snow/1', 'fog/3', 'fog/1']
+    """
+    middle_first = [own[len(own) // 2 :] + own[: len(own) // 2] for own in kinds]
+    for turn in zip_longest(*middle_first):
+        yield from (each for each in turn if each is not None)
 
 
 def peak_memory() -> int:

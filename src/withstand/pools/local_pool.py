@@ -2,6 +2,8 @@
 
 import os
 import signal
+import time
+import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -12,6 +14,7 @@ from withstand.pools.block import Block, Outcome, State, attempt_on
 from withstand.pools.pool import Pool
 from withstand.pools.processes import GUARD, UNGUARDED, begin_work, starting_workers, worker_context
 
+SECONDS_TO_END = 0.2
 GONE = (BrokenProcessPool, EOFError, ConnectionError)  # the process, or the server that starts it
 
 
@@ -38,7 +41,10 @@ class LocalPool(Pool):
 
     def wait(self, seconds: float) -> list[tuple[str, Outcome]]:
         """Return the blocks that ended; a block whose process is gone is lost."""
-        wait([each.future for each in self.workers if each.future], timeout=seconds, return_when=FIRST_COMPLETED)
+        at_work = [each.future for each in self.workers if each.future]
+        if not at_work:
+            time.sleep(seconds)
+        wait(at_work, timeout=seconds, return_when=FIRST_COMPLETED)
         return [each.ended() for each in self.workers if each.future and each.future.done()]
 
     def close(self) -> None:
@@ -65,11 +71,12 @@ class Worker:
         """Begin a block, in a new process if there is none; it is lost if none can start."""
         self.key = key
         try:
-            self.future = self._submit(block)
+            self._submit(block)
         except GONE:  # while it was idle
             self.close()
+            time.sleep(SECONDS_TO_END)  # a server that ends closes its socket first, and cannot be replaced until later
             try:
-                self.future = self._submit(block)
+                self._submit(block)
             except GONE:
                 self.close()
                 self.future = Future()
@@ -82,9 +89,9 @@ class Worker:
         try:
             return self.key, future.result()
         except BrokenProcessPool:
-            ended = self._end()
-            self.close()
-            return self.key, ended
+            process = self.process
+            self.close()  # first: the executor reads the exit code, too, and only one reader gets it
+            return self.key, _end_of(process)
 
     def close(self) -> None:
         """End the process, at once if it works on a block."""
@@ -95,22 +102,21 @@ class Worker:
         self.executor.shutdown(cancel_futures=True)
         self.executor = self.process = self.future = None
 
-    def _end(self) -> Outcome:
-        """Return the outcome of a block whose process is gone."""
-        if self.process is None:
-            return Outcome(State.LOST, "its process could not start.")
-        self.process.join()
-        code = self.process.exitcode or 0
-        if code == UNGUARDED:  # as it would be again
-            return Outcome(State.FAILED, GUARD, InputError(GUARD))
-        name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        return Outcome(State.LOST, f"its process ended with {name}.")
-
-    def _submit(self, block: Block) -> Future[Outcome]:
+    def _submit(self, block: Block) -> None:
         if self.executor is None:
             options = {"initializer": begin_work, "initargs": (dict(os.environ),)}
             self.executor = ProcessPoolExecutor(1, mp_context=worker_context(), **options)
-        with starting_workers():  # the first block starts the process
-            future = self.executor.submit(attempt_on, self.device, block)
-        self.process = next(iter(self.executor._processes.values()), None)
-        return future
+        with starting_workers():  # the first block starts the process; Ctrl-C afterwards finds both to end
+            self.future = self.executor.submit(attempt_on, self.device, block)
+            self.process = next(iter(self.executor._processes.values()), None)
+
+
+def _end_of(process: BaseProcess | None) -> Outcome:
+    """Return the outcome of a block whose process is gone, or never came."""
+    if process is None:
+        return Outcome(State.LOST, "its process could not start.")
+    code = process.exitcode or 0
+    if code == UNGUARDED:  # as it would be again
+        return Outcome(State.FAILED, GUARD, InputError(GUARD))
+    name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    return Outcome(State.LOST, f"its process ended with {name}.")

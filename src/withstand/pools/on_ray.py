@@ -161,11 +161,11 @@ class RayPool(Pool):
             gpus = f" and {self.gpus:g} of a GPU" if self.gpus else ""
             raise InputError(f"address: a task needs a CPU{gpus}; no node of the Ray cluster has this.")
         task = self.ray.remote(num_cpus=0, max_retries=0)(look)
-        asked = {}
+        asked = []
         for node in nodes:
             here = self.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            asked[node["NodeManagerHostname"]] = task.options(scheduling_strategy=here).remote(self.place)
-        for name, answer in asked.items():
+            asked.append((node["NodeManagerHostname"], task.options(scheduling_strategy=here).remote(self.place)))
+        for name, answer in asked:
             try:
                 sees, own = self.ray.get(answer, timeout=SECONDS_TO_ANSWER)
             except self.ray.exceptions.RayError as problem:

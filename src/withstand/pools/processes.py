@@ -13,7 +13,8 @@ from pathlib import Path
 from threading import Thread, current_thread, main_thread
 from typing import Any
 
-# What the server imports. None of it starts threads, which its copies would lack.
+# What the server imports. None of it starts threads, which its copies would lack, except OpenBLAS, which starts them
+# again in a copy.
 IMPORTED = ["withstand.copies.blocks", "withstand.measuring.blocks", "withstand.sweeps.run_block"]
 SAFE_PATH = "PYTHONSAFEPATH"
 UNGUARDED = 79  # exit code of a worker whose main script starts the work again

@@ -25,8 +25,8 @@ def work(
 ) -> Iterator[tuple[str, Outcome]]:
     """Do blocks, and yield the key of each with how it ended: done or failed.
 
-    A block whose process or machine is lost is done again, at most three times. Blocks in work by other processes are
-    waited for. Failed blocks are not repeated; the others continue.
+    A block whose process or machine is lost is done again; after three losses it has failed. Blocks that other
+    processes work on are waited for. Failed blocks are not repeated; the others continue.
 
     Args:
         blocks: By their keys.
@@ -82,7 +82,7 @@ def finish(
         warn: Receives a sentence about lost processes.
 
     Raises:
-        TrainingError: If a block is lost again and again.
+        TrainingError: If a block is lost three times.
         Exception: That of the first block that fails.
     """
     if open_pool is None:

@@ -9,8 +9,8 @@ from withstand.configuration import canonical
 from withstand.engine import Engine
 from withstand.evaluation.accuracy import Accuracy
 from withstand.experiment import Experiment, make_trainer, question_of
-from withstand.measuring.probe import cost_of, one_thread
-from withstand.pools.forecast import Forecast
+from withstand.measuring.probe import cost_of
+from withstand.pools.forecast import Forecast, one_thread
 from withstand.sweeps.plan import Plan
 from withstand.training.rehearsal import rehearse
 

@@ -12,7 +12,7 @@ from withstand.files import hold
 from withstand.pools.block import Outcome, State
 from withstand.pools.pool import Pool
 from withstand.pools.work import work
-from withstand.study.sweep import write_entries
+from withstand.study.sweep import FAILED, write_entries
 from withstand.sweeps.earlier import Union, unite
 from withstand.sweeps.plan import Plan
 from withstand.sweeps.run_block import RunBlock
@@ -89,6 +89,7 @@ def sweep(plan: Plan, folder: Path, pool: Pool, watch: Watch) -> Tally:
     tally = Tally(found=[run for run in plan.experiments if run not in blocks])
     for run, outcome in work(blocks, pool, on_begin=watch.on_begin):
         if outcome.state == State.DONE:
+            (blocks[run].folder / FAILED).unlink(missing_ok=True)  # with an object store, the block does not see it
             tally.done.append(run)
         else:
             tally.failed[run] = outcome.problem
