@@ -13,6 +13,7 @@ from withstand.pools.block import Block, Outcome, State, attempt_on
 from withstand.pools.pool import Pool
 from withstand.pools.processes import GUARD, UNGUARDED, begin_work, starting_workers, worker_context
 
+SECONDS_TO_END = 0.2
 GONE = (BrokenProcessPool, EOFError, ConnectionError)  # the process, or the server that starts it
 
 
@@ -72,6 +73,7 @@ class Worker:
             self._submit(block)
         except GONE:  # while it was idle
             self.close()
+            time.sleep(SECONDS_TO_END)  # a server that ends closes its socket first, and cannot be replaced until later
             try:
                 self._submit(block)
             except GONE:
@@ -109,7 +111,7 @@ class Worker:
 
 
 def _end_of(process: BaseProcess | None) -> Outcome:
-    """Return the outcome of a block whose process is gone; None: it could not start."""
+    """Return the outcome of a block whose process is gone, or never came."""
     if process is None:
         return Outcome(State.LOST, "its process could not start.")
     code = process.exitcode or 0
