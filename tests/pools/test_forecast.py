@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from withstand.cli import main
+from withstand.evaluation.loop import blocks
+from withstand.measuring import probe
 from withstand.pools.forecast import Forecast
 
 
@@ -71,3 +73,18 @@ def test_a_dry_run_of_a_copy(tmp_path, capsys):
     assert (found["images"], found["corruptions and severities"], found["files"]) == ("5", "10", "50")
     assert main(words) == 0
     assert said(words, capsys)["images"] == "0"
+
+
+def test_processes_that_will_measure_are_not_taken_to_decode(tmp_path, monkeypatch):
+    seen = []
+
+    def watched(*words, engine, **options):
+        seen.append(engine.num_workers)
+        return blocks(*words, engine=engine, **options)
+
+    monkeypatch.setattr(probe, "blocks", watched)
+    model = "from torch.nn import Flatten, Linear, Sequential\n\n\ndef net():\n    return Sequential(Flatten(), Linear(64, 10))"
+    (tmp_path / "net.py").write_text(model)
+    words = ["evaluate", f"{tmp_path / 'net.py'}:net", "--data", "digits", "--device", "cpu", "--on", "clean"]
+    assert main([*words, "--output", str(tmp_path), "-j", "2", "--dry-run"]) == 0
+    assert set(seen) == {0}

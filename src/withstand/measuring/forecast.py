@@ -1,6 +1,7 @@
 """Forecast of an evaluation."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from withstand.data.base import Split
 from withstand.engine import Engine
@@ -24,6 +25,8 @@ def forecast(subjects: Sequence[Subject], *, seed: int, engine: Engine, processe
         processes: That share the work.
         start: Seconds until the first block begins.
     """
+    if processes > 1:  # which decode for themselves
+        engine = replace(engine, num_workers=0)
     num_samples = num_conditions = num_outcomes = num_blocks = 0
     seconds = 0.0
     for subject in subjects:

@@ -111,11 +111,11 @@ def duration(seconds: float) -> str:
     """Return a duration in a readable unit.
 
     Example:
-        >>> duration(0.31), duration(45), duration(60 * 50), duration(3600 * 7.3), duration(3600 * 73)
-        ('0.3 s', '45 s', '50 min', '7.3 h', '73 h')
+        >>> duration(0.31), duration(45), duration(100), duration(60 * 50), duration(3600 * 7.3), duration(3600 * 73)
+        ('0.3 s', '45 s', '1.7 min', '50 min', '7.3 h', '73 h')
     """
     if seconds < 90:
         return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
     if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} min"
+        return f"{seconds / 60:.1f} min" if seconds < 60 * 9.95 else f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h" if seconds < 3600 * 48 else f"{seconds / 3600:.0f} h"
