@@ -83,7 +83,7 @@ def test_processes_that_will_measure_are_not_taken_to_decode(tmp_path, monkeypat
         return blocks(*words, engine=engine, **options)
 
     monkeypatch.setattr(probe, "blocks", watched)
-    model = "from torch.nn import Flatten, Linear, Sequential\n\n\ndef net():\n    return Sequential(Flatten(), Linear(64, 10))"
+    model = "from torch.nn import Flatten, Linear, Sequential\n\n\ndef net():\n    return Sequential(Flatten(), Linear(3072, 10))"
     (tmp_path / "net.py").write_text(model)
     words = ["evaluate", f"{tmp_path / 'net.py'}:net", "--data", "digits", "--device", "cpu", "--on", "clean"]
     assert main([*words, "--output", str(tmp_path), "-j", "2", "--dry-run"]) == 0
