@@ -71,7 +71,7 @@ def make_pool(
         folder: Folder of the results.
         count: Number of blocks.
         mirrors: Of object stores; blocks with paths in one of their folders store their files there.
-        logs: Folder for the logs of jobs; None takes that of the results. With an object store, it is the current one.
+        logs: Folder for the logs of jobs; None: that of the results. With an object store, always the current folder.
     """
     for each in mirrors:
         if folder.resolve().is_relative_to(each.folder):
