@@ -24,6 +24,7 @@ FAULTS = {
     "remove outside": "import os; os.remove('../outside/kept')",
     "link outside": "import os; os.symlink('../outside', 'link'); open('link/new', 'w')",
     "write inside": "open('new', 'w').write('x'); import shutil, os; os.mkdir('a'); os.mkdir('a/b'); shutil.rmtree('a')",
+    "workers": "from multiprocessing import util; util.get_temp_dir()",
     "process": "import subprocess; subprocess.run(['touch', 'x'])",
     "shell": "import os; os.system('touch x')",
     "pickle": "import pickle; pickle.loads(b\"cos\\nsystem\\n(S'touch executed'\\ntR.\")",

@@ -68,7 +68,8 @@ def test_a_planted_fault_is_a_failure(outcomes, fault, why):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "verdict"), [("fine", "accepted"), ("refusal", "refused"), ("write inside", "accepted")]
+    ("name", "verdict"),
+    [("fine", "accepted"), ("refusal", "refused"), ("write inside", "accepted"), ("workers", "accepted")],
 )
 def test_what_is_right_is_no_failure(outcomes, name, verdict):
     assert (outcomes[name]["verdict"], outcomes[name]["why"]) == (verdict, "")

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ CHANGES: dict[str, tuple[tuple[int, int | None], ...]] = {
 }
 HARMLESS = ("uname",)  # what the standard library's `platform` starts
 MOST_FORKS = 16
+WORKERS = os.path.realpath(tempfile.gettempdir()) + "/pymp-"  # multiprocessing's own folders, private to the user
 LOCAL = ("127.0.0.1", "::1", "localhost", "0.0.0.0")
 
 
@@ -95,7 +97,7 @@ class Guard:
         whole = (
             os.path.realpath(place) if follows else f"{os.path.realpath(head or ('/' if '/' in place else '.'))}/{name}"
         )
-        if not f"{whole}/".startswith((f"{self.root}/", "/dev/null/", "/dev/shm/", "/proc/self/")):
+        if not f"{whole}/".startswith((f"{self.root}/", WORKERS, "/dev/null/", "/dev/shm/", "/proc/self/")):
             self._fail(event, whole)
 
     def _ran(self, event: str, args: tuple[Any, ...]) -> None:

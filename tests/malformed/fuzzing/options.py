@@ -105,7 +105,8 @@ VALUES = (
     "meta",
     "mps",
 )
-LEFT_OUT = ("--open", "--address", "--slurm", "--plugin", "--config", "--workers", "--help", "-h")
+# What opens a browser, other machines, other files of options, or a compiler.
+LEFT_OUT = ("--compile", "--open", "--address", "--slurm", "--plugin", "--config", "--workers", "--help", "-h")
 WRITES = ("output", "samples", "figures", "keep_points", "preview", "track")
 EFFORT = ("99999999999999", "9" * 23, "9" * 5000)
 BASES: dict[str, tuple[int, tuple[str, ...], tuple[str, ...]]] = {
