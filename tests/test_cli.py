@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -108,6 +109,13 @@ def test_training_and_evaluating_side_by_side(tmp_path, capsys):
     code, again, err = run(["evaluate", *folders, "--on", "clean", "contrast", "noise", "--format=json"], capsys)
     assert (again, files(tmp_path)) == (out, before)
     assert "measured already" in err
+
+    begun = tmp_path / "begun-0123456789abcdef"
+    begun.mkdir()
+    shutil.copy(folders[0] / "config.yaml", begun)
+    code, of_folder, err = run(["evaluate", tmp_path, "--on", "clean", "contrast", "noise", "--format=json"], capsys)
+    assert (code, of_folder) == (0, out)
+    assert "1 of 3 runs are not finished, and are left out." in err
 
 
 def test_a_finished_run_is_not_done_again(tmp_path, capsys):
@@ -382,6 +390,10 @@ def test_evaluating_what_is_no_run_says_what_was_expected(tmp_path, capsys):
     code, _, err = run(["evaluate", tmp_path], capsys)
     assert code == 2
     assert "expected a run's folder or a model name" in err
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "begun" / "config.yaml").write_text("")
+    code, _, err = run(["evaluate", tmp_path], capsys)
+    assert (code, err) == (2, f"withstand: evaluate: expected finished runs in {tmp_path}, got none of 1.\n")
     code, _, err = run(["evaluate", "resnet18"], capsys)
     wanted = "found no folder resnet18; if it is the name of a model, give --data."
     assert (code, err) == (2, f"withstand: evaluate: {wanted}\n")

@@ -2,8 +2,6 @@
 
 import json
 import math
-import os
-import re
 import sys
 import time
 from collections.abc import Sequence
@@ -13,6 +11,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
+from withstand.commands.evaluate_checks import check
 from withstand.commands.pooling import add_pool_options, check_pool_options, names_of, spread_of, stored
 from withstand.console import Console
 from withstand.data.base import Dataset
@@ -23,8 +22,7 @@ from withstand.evaluation.minimal_norm import minimal_norms
 from withstand.evaluation.worst_case import WorstCase
 from withstand.families import is_number
 from withstand.functional.balls import Norm
-from withstand.limits import Location, NonNegativeFloat, NonNegativeInt, PositiveInt, refusal_of
-from withstand.limits.checks import error_of
+from withstand.limits import NonNegativeFloat, NonNegativeInt, PositiveInt
 from withstand.measuring.adapting import adapting
 from withstand.measuring.ask import ask
 from withstand.measuring.blocks import Spread
@@ -34,7 +32,7 @@ from withstand.measuring.precision import in_precision
 from withstand.measuring.question import Question, WhoseFrost
 from withstand.measuring.results import Results
 from withstand.measuring.subject import Subject
-from withstand.measuring.words import DISTANCES, OVER_BALLS, is_known
+from withstand.measuring.words import DISTANCES
 from withstand.models.wrappers.mixed_precision import Precision
 from withstand.options import add_options, make_parser, start
 from withstand.parser import parse
@@ -43,11 +41,12 @@ from withstand.perturbations.ball import Ball, Unit
 from withstand.perturbations.corruptions.suites import Pixels
 from withstand.pools.mirror import Mirror
 from withstand.reading.addresses import Address
-from withstand.reading.places import place_of, quoted
+from withstand.reading.places import place_of
 from withstand.rendering.terminal import as_text
-from withstand.study.contents import CONFIG, EVALUATIONS, OUTCOMES
+from withstand.study.contents import EVALUATIONS, OUTCOMES, ROWS
 from withstand.study.measures.outcome_files import ABOUT
 from withstand.study.provenance import PROVENANCE, add_command
+from withstand.study.runs import runs_under
 from withstand.subjects import is_run, of_names
 
 DESCRIPTION = (
@@ -57,20 +56,13 @@ DESCRIPTION = (
 ADAPT = (
     "adapt batch normalisation to each batch of -b samples; the statistics of training count as PRIOR samples, e.g. 16"
 )
-# Conditions that an option is for.
-FILES = ("figures", "keep_points", "samples")
-USERS = {
-    "radius": ("worst-case", "sandwich", "smoothing", "calibration", "distance/l0"),
-    "budget": tuple(OVER_BALLS),
-    "unit": tuple(DISTANCES),  # and whatever takes a radius
-}
 
 
 def main(words: list[str]) -> None:
     """Run `withstand evaluate`."""
     words, of_models = _without_models(words)
     found = parse(_parser(), words)
-    _check(found)
+    check(found)
     check_pool_options("evaluate", found)
     with ExitStack() as stack:
         places = [stack.enter_context(stored(each)) for each in found.models if isinstance(place_of(each), Address)]
@@ -85,6 +77,7 @@ def main(words: list[str]) -> None:
 def _evaluate(found: Any, words: list[str], of_models: list[str], mirrors: list[Mirror]) -> None:
     engine, console, root = start(found, batch_size=found.batch_size)
     console.names |= names_of(mirrors)
+    found.models = [run for each in found.models for run in _runs(each, console)]
     spread = spread_of(found, mirrors, engine=engine, console=console)
     subjects = _subjects(found, words, of_models, root=root, engine=engine)
     measures = dict.fromkeys(m.name for each in subjects for own in each.question.evaluations for m in own.measures)
@@ -121,6 +114,18 @@ def _evaluate(found: Any, words: list[str], of_models: list[str], mirrors: list[
     show(results, console=console, as_json=as_json, measure=found.measure, each_severity=found.each_severity)
 
 
+def _runs(name: str, console: Console) -> list[str]:
+    """Return the finished runs in a folder of runs, or the name itself."""
+    if not (runs := [] if is_run(name) else runs_under(Path(name))):
+        return [name]
+    finished = [str(each) for each in runs if (each / ROWS).exists()]
+    if not finished:
+        raise InputError(f"evaluate: expected finished runs in {brief(name)}, got none of {len(runs)}.")
+    if len(finished) < len(runs):
+        console.say(f"{name}: {len(runs) - len(finished)} of {len(runs)} runs are not finished, and are left out.")
+    return finished
+
+
 def _subjects(found: Any, words: list[str], of_models: list[str], *, root: Path, engine: Engine) -> list[Subject]:
     unit = found.unit or "std"
     balls = tuple(Ball(found.norm or "linf", each, unit=unit) for each in found.radius or ())
@@ -149,7 +154,12 @@ def _subjects(found: Any, words: list[str], of_models: list[str], *, root: Path,
 def _parser() -> ArgumentParser:
     parser = make_parser("evaluate", DESCRIPTION, positional="MODEL ...")
     add = parser.add_argument
-    add("models", type=str, nargs="+", help="run folders, model names, or your own models; see `withstand list models`")
+    add(
+        "models",
+        type=str,
+        nargs="+",
+        help="runs, folders of runs, model names, or your own models; see `withstand list models`",
+    )
     add("--data", type=Dataset | None, help="data set (default: the run's)")
     add(
         "--on", type=str, nargs="+", metavar="NAME", help="conditions, by name or YAML; see `withstand list conditions`"
@@ -197,42 +207,6 @@ def _without_models(words: list[str]) -> tuple[list[str], list[str]]:
     return models + others, options
 
 
-def _check(found: Any) -> None:
-    """Reject invalid options before anything is loaded."""
-    for each in found.models:
-        option = "--on" if is_known(each) else "--radius" if re.fullmatch(r"[\d.]+", each) else ""
-        if option and not Path(each).exists():
-            raise InputError(f"evaluate: expected a run or a model, got {each}; write it directly after {option}.")
-        if not is_run(each) and (runs := sorted(Path(each).glob(f"*/{CONFIG}"))):
-            one = quoted("withstand", "evaluate", runs[0].parent)
-            raise InputError(f"evaluate: {brief(each)} is a folder of runs; name them one by one, such as `{one}`.")
-    if found.weights is not None and not Path(found.weights).exists():
-        raise InputError(f"weights: expected a file, found none at {brief(found.weights)}.")
-    for name, path in [*(("model", each) for each in found.models), *((name, getattr(found, name)) for name in FILES)]:
-        if path is not None and (refusal := refusal_of(Location, path)):
-            raise error_of("evaluate", name.replace("_", "-"), refusal)
-    for option in ("figures", "keep_points"):
-        path = getattr(found, option)
-        if path is not None and Path(path).exists() and not Path(path).is_dir():
-            raise InputError(f"evaluate: {option.replace('_', '-')}: expected a folder, found a file at {path}.")
-    if found.samples is not None:
-        check_writable(Path(found.samples))
-    words = {part for each in found.on or () for part in (each, each.partition("/")[0])}
-    for option, users in USERS.items():
-        is_of_balls = option == "unit" and found.radius is not None
-        if getattr(found, option) is not None and not is_of_balls and words.isdisjoint(users):
-            others = "--radius, or " if option == "unit" else ""
-            raise InputError(f"evaluate: --{option} needs {others}{', '.join(users[:-1])} or {users[-1]} in --on.")
-    if found.norm is not None and found.radius is None:
-        raise InputError("evaluate: --norm needs --radius.")
-    if found.norm not in (None, "linf") and words.intersection(USERS["radius"]) == {"distance/l0"}:
-        raise InputError(f"evaluate: --norm must be linf for distance/l0, got {found.norm}.")
-    radii = found.radius or []
-    for each in radii:
-        if radii.count(each) > 1:
-            raise InputError(f"evaluate: --radius must be different numbers, got {each:g} twice.")
-
-
 def _in_unit(on: Sequence[str] | None, unit: Unit) -> Sequence[str | Evaluation] | None:
     """Return conditions with distances in a unit."""
     if unit == "std":
@@ -241,15 +215,6 @@ def _in_unit(on: Sequence[str] | None, unit: Unit) -> Sequence[str | Evaluation]
     for each in on or ():
         found += minimal_norms(each.partition("/")[2], [Ball("linf", 1.0, unit)]) if each in DISTANCES else [each]
     return found
-
-
-def check_writable(path: Path) -> None:
-    """Reject a file that cannot be written."""
-    if path.is_dir():
-        raise InputError(f"evaluate: samples: expected a file, found a folder at {path}.")
-    folder = next(each for each in path.absolute().parents if each.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise InputError(f"evaluate: samples: cannot write {path}; {folder} is not a writable folder.")
 
 
 def measure(

@@ -192,6 +192,12 @@ def entries_under(root: Path, lost: dict[str, None]) -> list[Entry]:
     return [*found, *single, *_told_apart(root, [_single(each, f"{EVALUATIONS}/{each.name}") for each in named])]
 
 
+def runs_under(root: Path) -> list[Path]:
+    """Return the folders of the runs under a folder, planned and found; empty if there is no such folder."""
+    entries = entries_under(root, {}) if root.is_dir() else []
+    return [root / each.run for each in entries if f"{EVALUATIONS}/" not in f"{root.name}/{each.run}"]
+
+
 def unplanned_under(root: Path) -> list[str]:
     """Return the runs in the folder of a sweep that are not in its plan, and so are not read."""
     sweeps = [root] if (root / PLAN).exists() else [path.parent for path in sorted(root.glob(f"*/{PLAN}"))]
