@@ -219,6 +219,26 @@ def is_attack(condition: str) -> bool:
     return ball.partition(" ")[0] in NORMS and method.partition(" ")[0] not in ("", *DRAWS)
 
 
+def is_mean(condition: str) -> bool:
+    """Return whether a condition is a mean over corruptions: over those of a run, or over those of another suite.
+
+    Example:
+        >>> [is_mean(each) for each in ("corruptions+jpeg (8 cells)", "corruptions of cifar10-c-bar", "fog/3")]
+        [True, True, False]
+    """
+    return condition.startswith(MEAN)
+
+
+def is_of_suite(condition: str) -> bool:
+    """Return whether a condition is the mean over the corruptions of a suite besides ImageNet-C.
+
+    Example:
+        >>> is_of_suite("corruptions of cifar10-c-bar"), is_of_suite("corruptions")
+        (True, False)
+    """
+    return condition.startswith(f"{MEAN} of ")
+
+
 def in_order(conditions: Iterable[str]) -> list[str]:
     """Return conditions in the given order, except that those that differ only in a number are together, ascending.
 

@@ -56,6 +56,30 @@ def test_a_group_sets_options_together_and_uses_the_values_of_axes(plan_of):
             assert type(experiment.objective.perturbation).__name__ == "Identity"
 
 
+def test_a_part_of_the_values_makes_the_same_runs_as_in_the_whole_sweep(plan_of):
+    content = {"set": TOY, "vary": {"objective.fold.temperature": [0.1, 1.0], "training.epochs": [1, 2, 3]}}
+    whole, part = plan_of(content), plan_of(content, only=["training.epochs=3", "training.epochs=1"])
+    assert [each.labels["training.epochs"] for each in part.entries] == [1, 3, 1, 3]
+    assert part.experiments.items() <= whole.experiments.items()
+    assert plan_of(content, only=["objective.fold.temperature=1"]).experiments.items() <= whole.experiments.items()
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("epochs=1", "--only must be AXIS=VALUE with one of training.epochs, flag, got epochs=1."),
+        ("training.epochs", "--only training.epochs must be one of 1, 2, got ''"),
+        ("training.epochs=3", "--only training.epochs must be one of 1, 2, got 3."),
+        ("flag=no", "--only flag must be one of True, False, got no."),
+    ],
+)
+def test_a_value_that_no_axis_has_is_refused(plan_of, word, sentence):
+    content = {"set": {**TOY, "training.amp": "$flag"}, "vary": {"training.epochs": [1, 2], "flag": [True, False]}}
+    with pytest.raises(InputError) as found:
+        plan_of(content, only=[word])
+    assert sentence in str(found.value)
+
+
 def test_entries_with_equal_experiments_share_a_run(plan_of):
     plan = plan_of({"set": TOY, "vary": {"method": {"one": {}, "other": {"objective.fold.temperature": 0.0}}}})
     first, second = plan.entries

@@ -57,7 +57,9 @@ def main(words: list[str]) -> None:
         raise InputError("sweep: --vectorize cannot be combined with --address, --slurm or several --workers.")
     check_pool_options("sweep", found)
     console = Console(quiet=found.quiet)
-    plan = read_plan(found.source, read_experiment, small=found.small, seeds=found.seeds, more=more)
+    plan = read_plan(
+        found.source, read_experiment, small=found.small, seeds=found.seeds, only=found.only or (), more=more
+    )
     if found.name is not None:
         check_name(found.name)
         plan = replace(plan, name=found.name)
@@ -98,6 +100,8 @@ def _parser() -> ArgumentParser:
     add("--name", type=str, help="name of the sweep and its folder (default: the file's)")
     add("--small", action="store_true", help="run the small variant defined in the file")
     add("--seeds", type=PositiveInt | None, help="number of seeds (default: the file's)")
+    only = "run only these values of an axis, e.g. method=plain method=augmix"
+    add("--only", type=str, nargs="+", metavar="AXIS=VALUE", help=only)
     add("--vectorize", action="store_true", help="train runs that differ only in seed or radius together (MLP only)")
     add(
         "--dry_run",

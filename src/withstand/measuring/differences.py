@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from withstand.conditions import JPEG, Saved, in_order, parse_cell
+from withstand.conditions import JPEG, Saved, in_order, is_mean, parse_cell
 from withstand.errors import InputError, brief
 from withstand.rendering.cell import DOUBT, DOUBT_NOTE
 from withstand.rendering.grid import Grid
@@ -13,7 +13,7 @@ from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.outcomes import OutcomeTable
 from withstand.study.measures.row import Row
 from withstand.study.measures.suites import Suite, mean_condition
-from withstand.study.tables.accuracy import called, is_mean, saved_ways
+from withstand.study.tables.accuracy import called, saved_ways
 from withstand.study.tables.cell_text import NOTHING
 
 if TYPE_CHECKING:

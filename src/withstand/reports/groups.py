@@ -5,7 +5,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from withstand.conditions import CLEAN, CORRUPTIONS, JPEG, MEAN, Cell, in_words, is_attack, parse_cell, parse_corruption
+from withstand.conditions import (
+    CLEAN,
+    CORRUPTIONS,
+    JPEG,
+    MEAN,
+    Cell,
+    in_words,
+    is_attack,
+    is_mean,
+    parse_cell,
+    parse_corruption,
+)
 from withstand.study.digest import Digest
 from withstand.study.measures.cells import averaged
 from withstand.study.measures.measure import Measure
@@ -61,7 +72,7 @@ def groups_of(digest: Digest) -> tuple[Group, ...]:
     for cell in cells:
         kinds.setdefault(cell.corruption + cell.saved, []).append(cell)
     found += [_corruption(name, own, accuracy) for name, own in kinds.items()]
-    others = [each for each in known if each != CLEAN and not parse_cell(each) and not _is_mean(each)]
+    others = [each for each in known if each != CLEAN and not parse_cell(each) and not _is_number_of_others(each)]
     found += [_other(each, accuracy) for each in others]
     found += _attacks(digest)
     means = [_mean(own, saved, accuracy) for saved in ("", JPEG) if (own := [c for c in cells if c.saved == saved])]
@@ -125,6 +136,6 @@ def _order(cell: Cell) -> tuple[int, str, int]:
     return CORRUPTIONS.index(cell.corruption), cell.saved, cell.severity
 
 
-def _is_mean(condition: str) -> bool:
-    """Return whether a condition is a number over others: the mean of corruptions, or one over severities."""
-    return condition.startswith(MEAN) or parse_corruption(condition) is not None
+def _is_number_of_others(condition: str) -> bool:
+    """Return whether a condition is a number over others: a mean of corruptions, or one over severities."""
+    return is_mean(condition) or parse_corruption(condition) is not None

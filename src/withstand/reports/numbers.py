@@ -4,7 +4,7 @@ import math
 import re
 from dataclasses import replace
 
-from withstand.conditions import CLEAN, JPEG, MEAN
+from withstand.conditions import CLEAN, JPEG, MEAN, is_of_suite
 from withstand.study.measures.measure import ACCURACY, FURTHER, Measure
 
 MANY_SAMPLES = 5000  # from here on a second decimal of a percentage says something
@@ -76,8 +76,9 @@ def named(measure: Measure, condition: str) -> str:
     if condition == CLEAN:
         return titled(replace(measure, words=f"clean {measure.words}")).words
     words = titled(measure).words
-    if condition.removesuffix(JPEG) == MEAN:
-        return f"mean {words} under corruptions" + (" (saved as JPEG)" if condition.endswith(JPEG) else "")
+    if says_all(condition):
+        saved = " (saved as JPEG)" if condition.endswith(JPEG) else ""
+        return f"mean {words} under {condition.removesuffix(JPEG)}{saved}"
     return words
 
 
@@ -88,7 +89,7 @@ def under(measure: Measure, condition: str) -> Measure:
 
 def says_all(condition: str) -> bool:
     """Return whether `named` says the condition."""
-    return condition == CLEAN or condition.removesuffix(JPEG) == MEAN
+    return condition == CLEAN or condition.removesuffix(JPEG) == MEAN or is_of_suite(condition)
 
 
 def sentence(text: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from withstand.conditions import JPEG, MEAN, parse_cell, parse_corruption
+from withstand.conditions import JPEG, MEAN, is_mean, parse_cell, parse_corruption
 from withstand.errors import InputError
 from withstand.study.measures.measure import Measure
 from withstand.study.measures.row import read_values
@@ -97,7 +97,8 @@ def spared(read: Callable[[], Anything], otherwise: Anything, lost: dict[str, No
 def _says_the_data(condition: str) -> bool:
     """Return whether a condition names the corruption of the samples, and so needs no name of the data."""
     whole = condition.removesuffix(JPEG)
-    return whole.endswith(MEAN) or parse_cell(condition) is not None or parse_corruption(condition) is not None
+    is_cell = parse_cell(condition) is not None or parse_corruption(condition) is not None
+    return is_cell or whole.endswith(MEAN) or is_mean(whole)
 
 
 def read_notes(folder: Path) -> tuple[str, ...]:

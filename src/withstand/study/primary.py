@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from withstand.conditions import CLEAN, JPEG, MEAN, in_order, parse_cell
+from withstand.conditions import CLEAN, JPEG, MEAN, in_order, is_of_suite, parse_cell
 from withstand.study.measures.measure import ACCURACY, Measure
 
 
@@ -60,6 +60,7 @@ def headlines(
             continue
         ordered = in_order(conditions)
         first = [each for each in (CLEAN, MEAN, MEAN + JPEG) if each in conditions] or ordered[:1]
+        first += [each for each in ordered if is_of_suite(each)]
         columns += [Column(measure=measure, condition=each) for each in first]
         further += [Column(measure=measure, condition=each) for each in ordered if each not in first]
     return columns + further

@@ -37,7 +37,13 @@ class Plan:
 
 
 def read_plan(
-    source: str, read: Read, *, small: bool = False, seeds: int | None = None, more: Sequence[str] = ()
+    source: str,
+    read: Read,
+    *,
+    small: bool = False,
+    seeds: int | None = None,
+    only: Sequence[str] = (),
+    more: Sequence[str] = (),
 ) -> Plan:
     """Return the plan of a YAML file or recipe.
 
@@ -51,6 +57,7 @@ def read_plan(
         read: Returns the experiment for options of `withstand train`.
         small: Whether to use the small variant.
         seeds: Number of seeds; None takes the file's.
+        only: Which values of axes to run, each as `AXIS=VALUE`; an axis that none of them names keeps all.
         more: Options of `withstand train` for every run.
 
     Raises:
@@ -58,14 +65,7 @@ def read_plan(
     """
     content = load(source, small=small)
     count = content.get("seeds", 1) if seeds is None else seeds
-    check_seeds(count)
-    axes = content.get("vary", {})
-    for name, values in axes.items():
-        _check_axis(name, values)
-    if (total := count * math.prod(map(len, axes.values()))) > MOST_RUNS:
-        raise InputError(
-            f"sweep: expected at most {MOST_RUNS:,} runs, got {brief(total)}; vary less or use fewer seeds."
-        )
+    axes = _checked(content.get("vary", {}), count, only)
     entries, experiments, folders = [], {}, {}
     for labels, options in combinations(content.get("set", {}), axes):
         experiment = read([*words_of(options), *more])
@@ -86,6 +86,54 @@ def read_plan(
                 )
             entries.append(Entry(labels=labels, seed=seeded.seed, run=folder))
     return Plan(name=content["name"], entries=tuple(entries), experiments=experiments)
+
+
+def _checked(axes: Settings, count: int, only: Sequence[str]) -> Settings:
+    """Return valid axes with the chosen values, which do not make too many runs."""
+    check_seeds(count)
+    for name, values in axes.items():
+        _check_axis(name, values)
+    axes = chosen(axes, only)
+    if (total := count * math.prod(map(len, axes.values()))) > MOST_RUNS:
+        raise InputError(
+            f"sweep: expected at most {MOST_RUNS:,} runs, got {brief(total)}; vary less or use fewer seeds."
+        )
+    return axes
+
+
+def chosen(axes: Settings, only: Sequence[str]) -> dict[str, Any]:
+    """Return axes with the chosen values alone.
+
+    Args:
+        axes: By name.
+        only: Values of axes, each as `AXIS=VALUE`; an axis that none of them names keeps all of its values.
+
+    Raises:
+        InputError: If an axis or a value does not exist.
+
+    Example:
+        >>> chosen({"method": {"plain": {}, "noisy": {}}, "lr": [0.1, 0.2]}, ["lr=2e-1", "method=plain"])
+        {'method': {'plain': {}}, 'lr': [0.2]}
+    """
+    wanted: dict[str, list[Any]] = {}
+    for word in only:
+        name, _, text = word.partition("=")
+        if name not in axes:
+            raise InputError(f"sweep: --only must be AXIS=VALUE with one of {', '.join(axes)}, got {brief(word)}.")
+        known = {spelling(each).lower(): each for each in axes[name]}
+        if spelling(text).lower() not in known:
+            raise InputError(
+                f"sweep: --only {name} must be one of {', '.join(map(str, axes[name]))}, got {brief(text)}."
+            )
+        wanted.setdefault(name, []).append(known[spelling(text).lower()])
+    return {
+        name: values
+        if name not in wanted
+        else {each: values[each] for each in values if each in wanted[name]}
+        if isinstance(values, dict)
+        else [each for each in values if each in wanted[name]]
+        for name, values in axes.items()
+    }
 
 
 def combinations(common: Settings, axes: Settings) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:

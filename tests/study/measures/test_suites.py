@@ -221,7 +221,7 @@ def test_rows_alone_give_the_same_values_without_intervals(imagenet):
 
 
 @pytest.mark.parametrize("suite", SUITES)
-def test_another_suite_has_a_mean_error_of_its_own_and_counts_in_no_other(made_up_outcomes, suite):
+def test_another_suite_has_means_of_its_own_and_counts_in_no_other(made_up_outcomes, suite):
     kinds = SUITES[suite]
     table = made_up_outcomes(right((*IMAGENET_C, *kinds)), [TOP1], classes=CLASSES, shape=(3, 224, 224))
     plain = made_up_outcomes(right(IMAGENET_C), [TOP1], classes=CLASSES, shape=(3, 224, 224))
@@ -231,7 +231,8 @@ def test_another_suite_has_a_mean_error_of_its_own_and_counts_in_no_other(made_u
     assert own[MEAN_ERROR, f"{suite}+jpeg"].value == pytest.approx(np.mean(errors))
     assert own[MEAN_ERROR, f"{suite}+jpeg"].low < own[MEAN_ERROR, f"{suite}+jpeg"].high
     added = {key[1] for key in own.keys() - bare.keys()}
-    assert added == {f"{suite}+jpeg", *(f"{kind}+jpeg" for kind in kinds)}
+    assert added == {f"{suite}+jpeg", f"corruptions of {suite}+jpeg", *(f"{kind}+jpeg" for kind in kinds)}
+    assert own["top1", f"corruptions of {suite}+jpeg"].value == pytest.approx(1 - np.mean(errors))
     assert {key: own[key].value for key in bare} == pytest.approx({key: row.value for key, row in bare.items()})
 
 

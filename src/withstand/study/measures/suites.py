@@ -149,7 +149,8 @@ def suite_rows(rows: Iterable[Row], measures: Mapping[str, Measure], table: Outc
     """Return the rows that the cells of one model make, of those that it has not yet.
 
     They are, for each way of saving (`+jpeg` ends the condition): every accuracy under `corruptions`, its mean over the
-    cells of all corruptions but extras (with the number of cells, where a corruption lacks severities), and, of top-1,
+    cells of all corruptions but extras (with the number of cells, where a corruption lacks severities), its mean over
+    every other complete suite (`corruptions of cifar10-c-bar`), and, of top-1,
     `corruption_error` per corruption with all severities, `mean_corruption_error`, and for images of ImageNet that were
     saved as JPEG `ce_alexnet`, `mce_alexnet` and `relative_mce_alexnet`.
 
@@ -168,6 +169,7 @@ def suite_rows(rows: Iterable[Row], measures: Mapping[str, Measure], table: Outc
             if not suite.kinds:
                 continue
             found.append(suite.mean(suite.members, mean_condition(suite)))
+            found += _other_suites(suite)
             if measure.name == TOP1:
                 found += _errors(suite, reference=table is not None and has_reference(table) and saved == JPEG)
     there = {(row.measure, row.condition) for row in rows}
@@ -191,6 +193,16 @@ def mean_condition(suite: Suite) -> str:
         return name
     cells = sum(len(suite.kinds[each]) for each in suite.members)
     return f"{name} ({cells} cell{'s' * (cells != 1)})"
+
+
+def _other_suites(suite: Suite) -> list[Row]:
+    """Return the mean over every complete suite that the mean over all leaves out."""
+    members, complete = set(suite.members), set(suite.complete)
+    return [
+        suite.mean(kinds, f"{MEAN} of {name}{suite.saved}")
+        for name, kinds in SUITES.items()
+        if set(kinds) <= complete and not members & set(kinds)
+    ]
 
 
 def has_reference(table: OutcomeTable) -> bool:

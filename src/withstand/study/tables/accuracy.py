@@ -2,7 +2,19 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from withstand.conditions import BEYOND, EXTRAS, JPEG, MEAN, NOISE, PARTIAL, SUITES, Saved, in_order, parse_cell
+from withstand.conditions import (
+    BEYOND,
+    EXTRAS,
+    JPEG,
+    MEAN,
+    NOISE,
+    PARTIAL,
+    SUITES,
+    Saved,
+    in_order,
+    is_mean,
+    parse_cell,
+)
 from withstand.rendering.grid import Grid
 from withstand.study.measures.cells import members_of
 from withstand.study.measures.measure import Measure
@@ -184,11 +196,6 @@ def kinds_of(conditions: Sequence[str] | Mapping[str, None]) -> dict[str, list[s
     return kinds
 
 
-def is_mean(condition: str) -> bool:
-    """Return whether a condition is the mean over corruptions, as `suite_rows` writes it."""
-    return condition.split(" (")[0] in (MEAN, MEAN + JPEG)
-
-
 def saved_ways(conditions: Iterable[str]) -> set[Saved]:
     """Return the ways of saving the images of the cells of corruptions among some conditions."""
     return {cell.saved for each in conditions if (cell := parse_cell(each)) is not None}
@@ -211,7 +218,8 @@ def called(condition: str, ways: Collection[Saved]) -> str:
         >>> called("corruptions+jpeg (8 cells)", {"+jpeg"})
         'mean of corruptions'
     """
-    return mean_name(f"mean of {MEAN}", JPEG if JPEG in condition else "", ways)
+    whole = condition.partition(" (")[0].removesuffix(JPEG)
+    return mean_name(f"mean of {whole}", JPEG if JPEG in condition else "", ways)
 
 
 def groups_of(kinds: Sequence[str]) -> list[tuple[str, list[str]]]:

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from withstand.conditions import is_mean
 from withstand.rendering.grid import Grid
 from withstand.study.measures.measure import ACCURACY, FURTHER, Measure
 from withstand.study.measures.outcomes import OutcomeTable
 from withstand.study.measures.row import Row
 from withstand.study.measures.suites import ERRORS
-from withstand.study.tables.accuracy import AccuracyTable, called, is_mean, kinds_of, saved_ways
+from withstand.study.tables.accuracy import AccuracyTable, called, kinds_of, saved_ways
 from withstand.study.tables.measures import class_table, is_by_class, measure_table
 
 ByModel = Mapping[str, Sequence[Row]]
