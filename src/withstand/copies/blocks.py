@@ -2,8 +2,9 @@
 
 import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
@@ -110,7 +111,8 @@ def write_rows(copy: CorruptedCopy, folder: Path, start: int, stop: int, device:
     arrays = {name: np.load(array_path(folder, name), mmap_mode="r+") for name in copy.arrays}
     sums: list[tuple[str, str]] = []
     waiting: deque[tuple[Future[str], str]] = deque()
-    with ThreadPoolExecutor(num_threads) as pool:
+    with ThreadPoolExecutor(num_threads) if num_threads > 1 else nullcontext() as pool:
+        submit = pool.submit if pool else finished
         for batch in batches(source, start, stop, device):
             labels = batch.sample.y.tolist()
             names = [file_name(copy, source, *each) for each in zip(batch.rows, labels, strict=True)]
@@ -122,7 +124,7 @@ def write_rows(copy: CorruptedCopy, folder: Path, start: int, stop: int, device:
                     continue
                 for image, name in zip(levels, names, strict=True):
                     file = f"{corruption.condition}/{name}"
-                    waiting.append((pool.submit(save, image, folder, file, batch.stored), file))
+                    waiting.append((submit(save, image, folder, file, batch.stored), file))
                     if len(waiting) > MOST_WAITING * num_threads:
                         digest, file = waiting.popleft()
                         sums.append((digest.result(), file))
@@ -132,6 +134,13 @@ def write_rows(copy: CorruptedCopy, folder: Path, start: int, stop: int, device:
     bad = [] if isinstance(source, TensorSplit) else sorted(source.bad)
     left_out = [cast(Any, source).files[row] for row in bad if start <= row < stop]
     write_whole(record(folder, start), json.dumps({"sums": sums, "left_out": left_out}).encode())
+
+
+def finished(function: Callable[..., str], *arguments: Any) -> Future[str]:
+    """Call a function, and return its result as a future: with one thread, nothing is done in another."""
+    future = Future[str]()
+    future.set_result(function(*arguments))
+    return future
 
 
 def batches(source: Source, start: int, stop: int, device: str) -> Iterator[Batch]:
