@@ -109,6 +109,14 @@ def test_a_folder_that_does_not_exist_yet_can_be_an_output(tmp_path):
     check_output("output", tmp_path)
 
 
+def test_a_folder_that_cannot_be_made_is_refused_before_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # whoever runs the tests may write everywhere
+    with pytest.raises(InputError) as found:
+        check_output("output", tmp_path / "a" / "b")
+    assert str(found.value) == f"output: cannot make {tmp_path / 'a' / 'b'}; {tmp_path} is not a writable folder."
+    check_output("output", tmp_path)  # it exists: what is read from it needs no right to write
+
+
 def test_no_more_than_the_largest_size_is_read(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"12345")

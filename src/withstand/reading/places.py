@@ -133,7 +133,7 @@ def check_unpacked(who: str, path: Path) -> None:
 
 
 def check_output(who: str, folder: Path) -> None:
-    """Reject a folder for results that is a file, lies below one, or cannot be a folder.
+    """Reject a folder for results that is a file, lies below one, or cannot be made.
 
     Args:
         who: First words of error messages, such as `output`.
@@ -145,6 +145,8 @@ def check_output(who: str, folder: Path) -> None:
     for each in (folder, *folder.parents):
         try:
             if stat.S_ISDIR(each.stat().st_mode):
+                if each != folder and not os.access(each, os.W_OK | os.X_OK):
+                    raise InputError(f"{who}: cannot make {folder}; {each} is not a writable folder.")
                 return
         except (FileNotFoundError, NotADirectoryError):
             if not each.is_symlink():
