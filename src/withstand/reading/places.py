@@ -143,18 +143,20 @@ def check_output(who: str, folder: Path) -> None:
         InputError: If nothing can be written there.
     """
     for each in (folder, *folder.parents):
+        is_folder = False
         try:
-            if stat.S_ISDIR(each.stat().st_mode):
-                if each != folder and not os.access(each, os.W_OK | os.X_OK):
-                    raise InputError(f"{who}: cannot make {folder}; {each} is not a writable folder.")
-                return
+            is_folder = stat.S_ISDIR(each.stat().st_mode)
         except (FileNotFoundError, NotADirectoryError):
             if not each.is_symlink():
                 continue
         except (OSError, ValueError) as problem:
             reason = (isinstance(problem, OSError) and problem.strerror) or problem
             raise InputError(f"{who}: expected a folder, got {brief(str(folder))} ({reason}).") from problem
-        raise InputError(f"{who}: expected a folder, found a file at {each}.")
+        if not is_folder:
+            raise InputError(f"{who}: expected a folder, found a file at {each}.")
+        if each != folder and not os.access(each, os.W_OK | os.X_OK):
+            raise InputError(f"{who}: cannot make {folder}; {each} is not a writable folder.")
+        return
 
 
 def quoted(*words: object) -> str:
