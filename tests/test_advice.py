@@ -81,12 +81,6 @@ def test_any_file_of_a_run_is_made_again_as_the_documentation_says(name, folder,
     assert told(["evaluate", folder, "--on", "noise"], capsys)[0] == 0
 
 
-def test_a_folder_of_runs_is_answered_by_a_command_for_one_of_them(folder, capsys):
-    code, sentence = told(["evaluate", folder.parent], capsys)
-    assert code == 2
-    assert follow(sentence, capsys) == 0
-
-
 # Wrong command lines
 
 
