@@ -117,6 +117,13 @@ def test_training_and_evaluating_side_by_side(tmp_path, capsys):
     assert (code, of_folder) == (0, out)
     assert "1 of 3 runs are not finished, and are left out." in err
 
+    damaged = tmp_path / "a-sweep"
+    damaged.mkdir()
+    (damaged / "sweep.json").write_text("{")
+    code, of_folder, err = run(["evaluate", tmp_path, "--on", "clean", "contrast", "noise", "--format=json"], capsys)
+    assert (code, of_folder) == (0, out)
+    assert str(damaged / "sweep.json") in err
+
 
 def test_a_finished_run_is_not_done_again(tmp_path, capsys):
     first = run(["train", *QUICK, "--output", tmp_path], capsys)

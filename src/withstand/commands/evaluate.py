@@ -116,8 +116,11 @@ def _evaluate(found: Any, words: list[str], of_models: list[str], mirrors: list[
 
 def _runs(name: str, console: Console) -> list[str]:
     """Return the finished runs in a folder of runs, or the name itself."""
-    if not (runs := [] if is_run(name) else runs_under(Path(name))):
+    lost: dict[str, None] = {}
+    if not (runs := [] if is_run(name) else runs_under(Path(name), lost)):
         return [name]
+    for sentence in lost:
+        console.say(sentence)
     finished = [str(each) for each in runs if (each / ROWS).exists()]
     if not finished:
         raise InputError(f"evaluate: expected finished runs in {brief(name)}, got none of {len(runs)}.")

@@ -71,7 +71,8 @@ def make_pool(
         folder: Folder of the results.
         count: Number of blocks.
         mirrors: Of object stores; blocks with paths in one of their folders store their files there.
-        logs: Folder for the logs of jobs; None: that of the results. With an object store, always the current folder.
+        logs: Folder for the logs of jobs; None takes that of the results. With an object store, the current folder is
+            taken in any case.
     """
     for each in mirrors:
         if folder.resolve().is_relative_to(each.folder):

@@ -192,9 +192,14 @@ def entries_under(root: Path, lost: dict[str, None]) -> list[Entry]:
     return [*found, *single, *_told_apart(root, [_single(each, f"{EVALUATIONS}/{each.name}") for each in named])]
 
 
-def runs_under(root: Path) -> list[Path]:
-    """Return the folders of the runs under a folder, planned and found; empty if there is no such folder."""
-    entries = entries_under(root, {}) if root.is_dir() else []
+def runs_under(root: Path, lost: dict[str, None]) -> list[Path]:
+    """Return the folders of the runs under a folder, planned and found; empty if there is no such folder.
+
+    Args:
+        root: The folder.
+        lost: Receives sentences about plans that are damaged, where there are several.
+    """
+    entries = entries_under(root, lost) if root.is_dir() else []
     return [root / each.run for each in entries if f"{EVALUATIONS}/" not in f"{root.name}/{each.run}"]
 
 
