@@ -336,6 +336,23 @@ def test_a_signal_after_the_end_of_the_work_changes_no_exit_code(number):
     assert process.returncode == 0
 
 
+IN_POLARS = """
+import polars, threading
+table = polars.LazyFrame({"a": range(1_000_000)}).sort(polars.col("a").hash())
+threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+while True:
+    table.collect()
+"""
+
+
+def test_an_interrupt_that_other_code_raises_itself_ends_a_command_in_one_sentence():
+    """Polars catches SIGINT while it works, and raises before the handler of Python runs."""
+    with script(IN_POLARS) as process:
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert len(err.splitlines()) == 1, err
+
+
 def test_no_exception_is_raised_inside_of_polars():
     """Its Rust calls Python, and a signal's exception there ended in a panic, printed with a backtrace."""
     signals = Signals(ends=False)

@@ -100,6 +100,12 @@ class Signals:
         self.ends, self.raises = False, True
         stop_if_asked()
 
+    def record(self, problem: BaseException) -> None:
+        """Record the interrupt that other code raised itself before this handler ran, as the Rust of Polars does."""
+        if isinstance(problem, KeyboardInterrupt) and not asked:
+            self.since = time.monotonic()
+            asked.append(signal.SIGINT)
+
     def on_unraisable(self, found: Any) -> None:
         """Hide exceptions that Python ignores after a signal, such as `Stopped` itself in a finalizer."""
         if not asked:
@@ -195,7 +201,8 @@ def _run(command: str, words: list[str], signals: Signals) -> int:
             code, sentence = _outcome(command, words, signals)
         finally:
             signals.ends = signals.raises = False
-    except BaseException:
+    except BaseException as problem:
+        signals.record(problem)
         if not asked:
             raise
     if asked:
