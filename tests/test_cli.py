@@ -393,6 +393,16 @@ def test_a_bad_cell_is_named_with_file_line_and_column(line, named, tmp_path, ca
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize("command", ["evaluate", "report"])
+def test_a_folder_whose_runs_are_one_folder_deeper_names_that_one(command, tmp_path, capsys):
+    inner = tmp_path / "inner"
+    (inner / "begun").mkdir(parents=True)
+    (inner / "begun" / "config.yaml").write_text("")
+    code, _, err = run([command, tmp_path], capsys)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert f"there are runs in {inner}." in err
+
+
 def test_evaluating_what_is_no_run_says_what_was_expected(tmp_path, capsys):
     code, _, err = run(["evaluate", tmp_path], capsys)
     assert code == 2

@@ -67,10 +67,10 @@ def test_a_part_of_the_values_makes_the_same_runs_as_in_the_whole_sweep(plan_of)
 @pytest.mark.parametrize(
     ("word", "sentence"),
     [
-        ("epochs=1", "--only must be AXIS=VALUE with one of training.epochs, flag, got epochs=1."),
-        ("training.epochs", "--only training.epochs must be one of 1, 2, got ''"),
-        ("training.epochs=3", "--only training.epochs must be one of 1, 2, got 3."),
-        ("flag=no", "--only flag must be one of True, False, got no."),
+        ("epochs=1", "--only must be AXIS=VALUE, got epochs=1; known: flag, training.epochs."),
+        ("training.epochs", "--only training.epochs has no value ''; known: 1, 2."),
+        ("training.epochs=3", "--only training.epochs has no value 3; known: 1, 2."),
+        ("flag=no", "--only flag has no value no; known: False, True."),
     ],
 )
 def test_a_value_that_no_axis_has_is_refused(plan_of, word, sentence):

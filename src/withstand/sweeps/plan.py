@@ -119,12 +119,10 @@ def chosen(axes: Settings, only: Sequence[str]) -> dict[str, Any]:
     for word in only:
         name, _, text = word.partition("=")
         if name not in axes:
-            raise InputError(f"sweep: --only must be AXIS=VALUE with one of {', '.join(axes)}, got {brief(word)}.")
+            raise InputError(f"sweep: --only must be AXIS=VALUE, got {brief(word)}; {nearest(name, axes)}")
         known = {spelling(each).lower(): each for each in axes[name]}
         if spelling(text).lower() not in known:
-            raise InputError(
-                f"sweep: --only {name} must be one of {', '.join(map(str, axes[name]))}, got {brief(text)}."
-            )
+            raise InputError(f"sweep: --only {name} has no value {brief(text)}; {nearest(text, map(str, axes[name]))}")
         wanted.setdefault(name, []).append(known[spelling(text).lower()])
     return {
         name: values

@@ -215,10 +215,12 @@ def called(condition: str, ways: Collection[Saved]) -> str:
     """Return what tables call a mean over corruptions.
 
     Example:
-        >>> called("corruptions+jpeg (8 cells)", {"+jpeg"})
-        'mean of corruptions'
+        >>> called("corruptions+jpeg (8 cells)", {"+jpeg"}), called("corruptions of cifar10-c-bar", {""})
+        ('mean of corruptions', 'mean of C-bar')
     """
     whole = condition.partition(" (")[0].removesuffix(JPEG)
+    suite = set(SUITES.get(whole.removeprefix(f"{MEAN} of "), ()))
+    whole = next((name for name, own in BEYOND.items() if suite and suite <= set(own)), whole)
     return mean_name(f"mean of {whole}", JPEG if JPEG in condition else "", ways)
 
 
