@@ -88,3 +88,20 @@ def test_processes_that_will_measure_are_not_taken_to_decode(tmp_path, monkeypat
     words = ["evaluate", f"{tmp_path / 'net.py'}:net", "--data", "digits", "--device", "cpu", "--on", "clean"]
     assert main([*words, "--output", str(tmp_path), "-j", "2", "--dry-run"]) == 0
     assert set(seen) == {0}
+
+
+@pytest.mark.parametrize(
+    ("once", "each", "limit"), [(0.1, 0.001, 500), (1.0, 0.001, 64), (0.0, 0.01, 500), (0.0, 2.0, 9)]
+)
+def test_the_probe_tells_what_a_batch_takes_from_what_a_sample_takes(once, each, limit):
+    asked = []
+
+    def run(count):
+        asked.append(once + each * count)
+        return asked[-1]
+
+    count, share = probe._looks(run, limit, seconds=2.0)
+    assert count <= limit
+    assert asked[-1] <= max(2.0, once + each * 4)
+    per_sample = asked[-1] * (1 - share) / count + asked[-1] * share / limit
+    assert per_sample * limit == pytest.approx(once + each * limit)

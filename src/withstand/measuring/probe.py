@@ -19,7 +19,7 @@ from withstand.pools.forecast import in_turns
 
 SECONDS = 2.0
 SECONDS_PER_UNIT = 0.25  # so that eight kinds of conditions are seen, at least
-FEWEST = 4  # samples
+FEWEST, GROWTH = 4, 4  # samples of the first look; each further look has more
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ def cost_of(
     """Return what evaluations take, from about two seconds of them.
 
     The first samples are measured under as many conditions as the time allows, of different kinds first; the others
-    are taken to cost as much.
+    are taken to cost as much. An attack takes about the same time for four samples as for sixteen, so its first looks
+    also tell how much of the time is once per batch.
 
     Args:
         evaluations: Adapted to the samples.
@@ -68,8 +69,8 @@ def cost_of(
     run = partial(_seconds, model, split, seed=seed, engine=engine)
     run([], [], FEWEST)  # the first one is slower
     run(*units[0], FEWEST)
-    first = run(*units[0], FEWEST) / FEWEST
-    count = int(min(len(split), size, max(FEWEST, SECONDS_PER_UNIT / max(first, 1e-9))))
+    limit = min(len(split), size)
+    count, overhead = _looks(partial(run, *units[0]), limit, SECONDS if len(units) == 1 else SECONDS_PER_UNIT)
     fetch = run([], [], count)
     found: list[float] = []
     begun = time.perf_counter()
@@ -77,8 +78,28 @@ def cost_of(
         found.append(run(evaluation, state, count) - fetch)
         if time.perf_counter() - begun > SECONDS:
             break
-    conditions = sum(found) / len(found) * len(units)
-    return Cost(once, (fetch + max(0.0, conditions)) / count, size)
+    conditions = max(0.0, sum(found) / len(found) * len(units))
+    per_sample = (fetch + conditions * (1 - overhead)) / count + conditions * overhead / limit
+    return Cost(once, per_sample, size)
+
+
+def _looks(run: Callable[[int], float], limit: int, seconds: float) -> tuple[int, float]:
+    """Return how many samples to measure in about some seconds, and the share of their time that is once per batch.
+
+    Args:
+        run: Returns the seconds that some samples take.
+        limit: Most samples.
+        seconds: About what the last look may take.
+    """
+    before, count = max(1, FEWEST // GROWTH), min(FEWEST, limit)
+    took_before, took = run(before), run(count)
+    while True:
+        slope = max(0.0, took - took_before) / max(1, count - before)
+        once = max(0.0, took - slope * count)
+        more = min(limit, count * GROWTH)
+        if more <= count or once + slope * more > seconds:
+            return count, min(1.0, once / max(took, 1e-9))
+        before, took_before, count, took = count, took, more, run(more)
 
 
 def _units(evaluations: Sequence[Evaluation], states: Sequence[Any]) -> Iterator[tuple[list[Evaluation], list[Any]]]:
