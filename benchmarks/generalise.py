@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="1 round with 2 steps per epoch, to see that all run")
     parser.add_argument("--rounds", type=int, default=3, help="rounds (default: 3)")
     parser.add_argument("--steps", type=int, default=70, help="steps per epoch (default: 70, as of 9,000 images)")
+    parser.add_argument("--depth", type=int, default=10, help="of the wide residual network of width 1 (default: 10)")
     parser.add_argument("--only", action="append", metavar="NAME", help="this method beside plain; may be repeated")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--json", type=Path, metavar="FILE", help="file for the raw times")
@@ -36,7 +37,8 @@ def main() -> None:
     check_device(options.device)
     torch.set_num_threads(1)
     # The options of a run, without its data.
-    plan = read_plan("generalise", read_experiment, small=True, more=["--data", "digits"])
+    more = ["--data", "digits", f"--model.depth={options.depth}"]
+    plan = read_plan("generalise", read_experiment, small=True, more=more)
     methods = {str(each.labels["method"]): plan.experiments[each.run] for each in plan.entries}
     if unknown := set(options.only or ()) - set(methods):
         parser.error(f"--only must be one of {', '.join(methods)}, got {', '.join(sorted(unknown))}")
@@ -56,11 +58,13 @@ def main() -> None:
     print(f"\n{'method':<30}{'ms per step':>12}{'ratio':>8}")
     for name, own in seconds.items():
         print(f"{name:<30}{1000 * statistics.median(own) / steps:>12,.0f}{statistics.median(ratios[name]):>8.2f}")
-    goals = [goal(name, statistics.median(ratios[name]), limit) for name, limit in GOALS.items() if name in ratios]
+    known = {name: statistics.median(ratios[name]) for name in GOALS if name in ratios}
+    goals = [goal(f"{name}, WideResNet-{options.depth}-1", ratio, GOALS[name]) for name, ratio in known.items()]
     print_goals(goals)
     if options.json is not None:
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        content = {"provenance": provenance(), "device": card(options.device), "steps": steps, "seconds": seconds}
+        content = {"provenance": provenance(), "device": card(options.device), "depth": options.depth}
+        content |= {"steps": steps, "seconds": seconds}
         options.json.write_text(json.dumps(content | {"goals": goals}, indent=1, allow_nan=False) + "\n")
         print(f"\nWritten to {options.json}.")
 
