@@ -30,6 +30,7 @@ from withstand.pools.work import work
 
 GOALS = {"local": 0.020, "Ray": 0.040}  # seconds per block
 SPEED_UP, LIKE_LOCAL, PLANNED = 1.7, 1.1, (100_000, 5.0, 1e9)
+SEVERITIES = {1: [3], 3: [2, 3, 4], 5: [1, 2, 3, 4, 5]}  # by their number
 CELLS = [f"{name}/3" for name in CORRUPTIONS[:15]]
 PARTS = ("overhead", "plan", "evaluate", "corrupt")
 MODEL = """import torch
@@ -62,13 +63,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true", help="few blocks and photographs, to see that all run")
     parser.add_argument("--photographs", type=int, default=200, help="number of photographs (default: 200)")
+    parser.add_argument("--severities", type=int, choices=SEVERITIES, default=1, help="of 15 corruptions (default: 1)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds, of which the median counts (default: 3)")
     parser.add_argument("--only", action="append", choices=PARTS, help="may repeat")
     parser.add_argument("--json", type=Path, metavar="FILE", help="file for the raw times")
     options = parser.parse_args()
     wanted = set(options.only or PARTS)
     rounds, count = (1, 12) if options.small else (options.rounds, options.photographs)
-    content: dict = {"provenance": provenance(), "seconds": {}}
+    content: dict = {"provenance": provenance(), "severities": options.severities, "seconds": {}}
     goals: list[dict] = []
     with tempfile.TemporaryDirectory() as place:
         root = Path(place)
@@ -88,8 +90,9 @@ def main() -> None:
         for name in ("evaluate", "corrupt"):
             if name in wanted:
                 write_photographs(root / "photographs", count)
-                content["seconds"][name] = times = commands(name, root, rounds)
-                goals += judged(name, {way: statistics.median(each) for way, each in times.items()})
+                content["seconds"][name] = times = commands(name, root, rounds, SEVERITIES[options.severities])
+                title = f"{name}, {15 * options.severities} cells"
+                goals += judged(title, {way: statistics.median(each) for way, each in times.items()})
     print_goals(goals)
     if options.json is not None:
         options.json.parent.mkdir(parents=True, exist_ok=True)
@@ -138,13 +141,14 @@ def write_photographs(folder: Path, count: int) -> None:
         Image.fromarray(levels.permute(1, 2, 0).byte().numpy()).save(path, quality=95)
 
 
-def commands(name: str, root: Path, rounds: int) -> dict[str, list[float]]:
+def commands(name: str, root: Path, rounds: int, severities: list[int]) -> dict[str, list[float]]:
     """Return the seconds of a command in one process with one and two threads, in two processes, and on two nodes."""
     (root / "net.py").write_text(MODEL)
     data = ["--data", "image-folder", "--data.root", "photographs"]
+    cells = [f"{corruption}/{each}" for corruption in CORRUPTIONS[:15] for each in severities]
     words = {
-        "evaluate": ["evaluate", f"{root / 'net.py'}:net", *data, "--on", *CELLS, "--output"],
-        "corrupt": ["corrupt", "photographs", "--severities", "3"],
+        "evaluate": ["evaluate", f"{root / 'net.py'}:net", *data, "--on", *cells, "--output"],
+        "corrupt": ["corrupt", "photographs", "--severities", *map(str, severities)],
     }[name]
     ways = {
         "1 process, 1 thread": (1, ["--device", "cpu", "-j", "0"]),
