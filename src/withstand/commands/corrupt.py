@@ -70,15 +70,15 @@ def main(words: list[str]) -> None:
     found = parse(_parser(), words)
     if found.target is None and found.preview is None:
         raise InputError("corrupt: expected a folder to write, or --preview FILE.png, got neither.")
-    if found.target is not None:
-        if not isinstance(place_of(found.target), Address):
-            check_output("corrupt: DST", Path(found.target))
-        elif found.to == "npy":
-            raise InputError("corrupt: arrays need a local folder; write jpeg or png to an object store.")
+    source, target = place_of(found.source), None if found.target is None else place_of(found.target)
+    if isinstance(target, Path):
+        check_output("corrupt: DST", target)
+    elif target is not None and found.to == "npy":
+        raise InputError("corrupt: arrays need a local folder; write jpeg or png to an object store.")
     if found.preview is not None:
         check_output("corrupt: --preview", Path(found.preview).parent)
-    is_local = isinstance(place_of(found.source), Path)
-    if is_local and found.target is not None and Path(realpath(found.target)).is_relative_to(realpath(found.source)):
+    both_local = isinstance(source, Path) and isinstance(target, Path)
+    if both_local and Path(realpath(target)).is_relative_to(realpath(source)):
         raise InputError(f"corrupt: expected a folder outside of {brief(found.source)}, got {found.target}.")
     if found.masks != [AUTO] and found.size != "original":
         raise InputError("corrupt: --masks needs --size original; other copies hold every image, corrupted.")
