@@ -1,4 +1,4 @@
-"""Block: a piece of long work, and how doing it ended."""
+"""Block: a unit of work, and the outcome of an attempt."""
 
 import pickle
 import traceback
@@ -37,10 +37,10 @@ class Outcome(NamedTuple):
 
 
 class Block(ABC):
-    """A piece of long work, such as a run of a sweep, or a range of samples.
+    """A unit of work, such as a run of a sweep, or a range of samples.
 
-    It is pickled and sent to any process or machine. Its results are files, which are the same however often, by whom
-    and in which order blocks are done; whether it is done is seen by its files alone.
+    It is pickled and sent to any process or machine. Its results are files, which do not depend on the process, the
+    order or the number of attempts. Its files alone tell whether it is done.
     """
 
     @abstractmethod
@@ -61,12 +61,12 @@ class Block(ABC):
         return False
 
     def record(self, sentence: str, trace: str) -> None:
-        """Note down why it failed, for those who look into its folder."""
+        """Record why it failed, in its folder."""
         return
 
 
 def failed(block: Block, sentence: str, trace: str = "", *, error: Exception | None = None) -> Outcome:
-    """Return the outcome of a failed block, and note down the failure if possible."""
+    """Return the outcome of a failed block, and record the failure if possible."""
     with suppress(OSError, InputError):  # such as a full disk or a lost object store, of which it may have failed
         block.record(sentence, trace)
     return Outcome(State.FAILED, sentence, error)
