@@ -50,7 +50,6 @@ from withstand.perturbations.corruptions.suites import (
 )
 from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.pools.mirror import Mirror
-from withstand.reading.addresses import Address
 from withstand.reading.places import check_output, place_of
 from withstand.rendering.terminal import as_text
 from withstand.reports.figures.contact_sheet import contact_sheet, write_png
@@ -77,8 +76,8 @@ def main(words: list[str]) -> None:
         raise InputError("corrupt: arrays need a local folder; write jpeg or png to an object store.")
     if found.preview is not None:
         check_output("corrupt: --preview", Path(found.preview).parent)
-    both_local = isinstance(source, Path) and isinstance(target, Path)
-    if both_local and Path(realpath(target)).is_relative_to(realpath(source)):
+    folders = [realpath(each) for each in (source, target) if isinstance(each, Path)]
+    if len(folders) == 2 and Path(folders[1]).is_relative_to(folders[0]):
         raise InputError(f"corrupt: expected a folder outside of {brief(found.source)}, got {found.target}.")
     if found.masks != [AUTO] and found.size != "original":
         raise InputError("corrupt: --masks needs --size original; other copies hold every image, corrupted.")
