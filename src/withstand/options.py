@@ -101,12 +101,13 @@ def start(options: Any, *, batch_size: int | None = None) -> "tuple[Engine, Cons
     """Return the engine, the console and the folder of all runs."""
     from withstand.engine import Engine
 
-    if isinstance(place_of(options.output), Address):
+    root = place_of(options.output)
+    if isinstance(root, Address):
         raise InputError(f"output: expected a local folder, got {options.output}; sweeps write to object stores, too.")
-    check_output("output", Path(options.output))
+    check_output("output", root)
     given = {"num_workers": options.workers, "batch_size": batch_size, "compile": getattr(options, "compile", False)}
     engine = Engine.start(device=options.device, **given)
-    return engine, Console(engine=engine, quiet=options.quiet), Path(options.output)
+    return engine, Console(engine=engine, quiet=options.quiet), root
 
 
 def experiment_parser(command: str = "train", description: str = "") -> ArgumentParser:

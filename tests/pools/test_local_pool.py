@@ -9,9 +9,22 @@ from pathlib import Path
 
 import pytest
 
+from withstand.engine import Engine
 from withstand.pools import local_pool
-from withstand.pools.block import Block, State
+from withstand.pools.block import Block, State, attempt_on
 from withstand.pools.local_pool import LocalPool
+
+
+@dataclass(frozen=True)
+class Failing(Block):
+    """A block whose exception cannot be pickled."""
+
+    def do(self, engine):
+        raise ValueError("the reason.", lambda: None)
+
+    @property
+    def marker(self):
+        return Path("none")
 
 
 @dataclass(frozen=True)
@@ -35,6 +48,21 @@ def test_a_pool_without_work_waits():
     with LocalPool(1) as pool:
         assert pool.wait(0.3) == []
     assert time.monotonic() - begun >= 0.3
+
+
+def test_a_block_whose_exception_cannot_be_sent_has_failed():
+    with LocalPool(1) as pool:
+        pool.begin("block", Failing())
+        while not (ended := pool.wait(1.0)):
+            pass
+    ((key, outcome),) = ended
+    assert (key, outcome.state, outcome.error) == ("block", State.FAILED, None)
+    assert "the reason." in outcome.problem
+
+
+def test_a_block_whose_device_does_not_start_has_failed(monkeypatch):
+    monkeypatch.setattr(Engine, "start", lambda **_: (_ for _ in ()).throw(RuntimeError("no kernel image.")))
+    assert attempt_on("cuda", Failing())[:2] == (State.FAILED, "no kernel image.")
 
 
 def test_a_block_whose_process_is_killed_is_lost_by_its_signal():

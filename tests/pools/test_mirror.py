@@ -89,6 +89,33 @@ def test_files_are_stored_in_the_order_in_which_they_were_written(store, monkeyp
     assert stored == ["z", "b", "marker", "a"]
 
 
+def test_the_marker_is_stored_last_whatever_the_clock_says(store, tmp_path, monkeypatch):
+    stored, write = [], Address.write_bytes
+    monkeypatch.setattr(Address, "write_bytes", lambda self, content: (stored.append(self.name), write(self, content)))
+
+    def do(block, engine):
+        block.folder.mkdir()
+        for name in ("model.safetensors", "rows.jsonl"):
+            (block.folder / name).write_bytes(b"")
+            os.utime(block.folder / name, (0, 0))
+        os.utime(block.marker, (-1, -1))  # the clock was set back
+
+    monkeypatch.setattr(RunBlock, "do", do)
+    StoredBlock(RunBlock(RUN, tmp_path), tmp_path, store).do(Engine())
+    assert stored == ["model.safetensors", "rows.jsonl"]
+
+
+def test_what_one_command_shares_stays_when_another_in_the_same_folder_ends(store):
+    with mirrored(store) as first:
+        shared = StoringPool(Here(), first).share(b"mine", first.folder / "parts" / "work")
+        with mirrored(store) as second:
+            other = StoringPool(Here(), second).share(b"theirs", second.folder / "parts" / "work")
+            assert (shared.read(), other.read()) == (b"mine", b"theirs")
+            assert not (second.folder / "parts").exists()
+        assert shared.read() == b"mine"
+    assert store.all_files() == []
+
+
 def test_what_was_done_before_an_error_is_stored(store):
     def stopped():
         with mirrored(store) as mirror:
@@ -154,7 +181,7 @@ def test_shared_content_is_stored_and_checked(store):
     with mirrored(store) as mirror:
         shared = StoringPool(Here(), mirror).share(b"weights", mirror.folder / "parts" / "work.pickle")
         assert shared.read() == b"weights"
-        put(store / "parts", **{"work.pickle": b"exchanged"})
+        shared.address.write_bytes(b"exchanged")
         with pytest.raises(InputError, match="has changed while it was in use"):
             shared.read()
     assert store.all_files() == []

@@ -143,3 +143,16 @@ def test_chains_of_file_systems_are_refused_or_paths(text):
 def test_paths_that_lead_out_of_a_folder_are_refused(name):
     with pytest.raises(InputError, match="below its folder"):
         listings.check_below("data", name)
+
+
+def test_a_large_file_of_unknown_size_is_refused_rather_than_cut(folder, monkeypatch):
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    info = MemoryFileSystem.info
+    monkeypatch.setattr(MemoryFileSystem, "info", lambda *args, **kwargs: info(*args, **kwargs) | {"size": None})
+    assert (folder / "b/1.txt").read_bytes(most=9) == b"one"
+    monkeypatch.setattr(addresses, "AT_ONCE", 2)
+    with pytest.raises(OSError, match="size is unknown"):
+        (folder / "b/1.txt").read_bytes(most=9)
+    with pytest.raises(OSError, match="size is unknown"):
+        (folder / "b/1.txt").open()

@@ -1,5 +1,7 @@
 """Runs that fit together in one batch: the same outcome as one by one, and one that fails harms no other."""
 
+import time
+
 import pytest
 import yaml
 
@@ -45,6 +47,12 @@ def test_a_vectorised_sweep_gives_the_rows_of_an_ordinary_one(tmp_path, mixed, m
     for run in plan.experiments:
         rows, others = (read_rows(tmp_path / place / "mixed" / run / ROWS) for place in ("one", "batch"))
         assert rows == others
+
+
+def test_a_pool_whose_runs_are_at_work_elsewhere_waits(tmp_path):
+    begun = time.monotonic()
+    assert BatchPool(tmp_path, device="cpu").wait(0.2) == []
+    assert time.monotonic() - begun >= 0.2
 
 
 def test_a_run_that_fails_is_recorded_and_the_others_are_done(tmp_path, capsys):

@@ -50,7 +50,6 @@ from withstand.perturbations.corruptions.suites import (
 )
 from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.pools.mirror import Mirror
-from withstand.reading.addresses import Address
 from withstand.reading.places import check_output, place_of
 from withstand.rendering.terminal import as_text
 from withstand.reports.figures.contact_sheet import contact_sheet, write_png
@@ -70,15 +69,15 @@ def main(words: list[str]) -> None:
     found = parse(_parser(), words)
     if found.target is None and found.preview is None:
         raise InputError("corrupt: expected a folder to write, or --preview FILE.png, got neither.")
-    if found.target is not None:
-        if not isinstance(place_of(found.target), Address):
-            check_output("corrupt: DST", Path(found.target))
-        elif found.to == "npy":
-            raise InputError("corrupt: arrays need a local folder; write jpeg or png to an object store.")
+    source, target = place_of(found.source), None if found.target is None else place_of(found.target)
+    if isinstance(target, Path):
+        check_output("corrupt: DST", target)
+    elif target is not None and found.to == "npy":
+        raise InputError("corrupt: arrays need a local folder; write jpeg or png to an object store.")
     if found.preview is not None:
         check_output("corrupt: --preview", Path(found.preview).parent)
-    is_local = isinstance(place_of(found.source), Path)
-    if is_local and found.target is not None and Path(realpath(found.target)).is_relative_to(realpath(found.source)):
+    folders = [realpath(each) for each in (source, target) if isinstance(each, Path)]
+    if len(folders) == 2 and Path(folders[1]).is_relative_to(folders[0]):
         raise InputError(f"corrupt: expected a folder outside of {brief(found.source)}, got {found.target}.")
     if found.masks != [AUTO] and found.size != "original":
         raise InputError("corrupt: --masks needs --size original; other copies hold every image, corrupted.")

@@ -105,7 +105,7 @@ def stored(text: str, wanted: Wanted = lambda _: True) -> Iterator[tuple[Path, t
     """
     place = place_of(text)
     if not isinstance(place, Address):
-        yield Path(text), ()
+        yield place, ()
         return
     if int(os.environ.get("WORLD_SIZE") or 1) > 1:
         raise InputError(f"output: processes of torchrun need a folder that all see, got {brief(text)}.")

@@ -57,7 +57,7 @@ def main(words: list[str]) -> None:
             console.names[str(mirror.folder)] = found.runs
             _report(str(mirror.folder), found, words, console)
         return
-    _report(found.runs, found, words, console)
+    _report(str(place), found, words, console)
 
 
 def _is_read(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""What the source of a copy means, if it names images: a folder, an image, or tar shards; local or an address."""
+"""The images at the source of a copy: a folder, an image or tar shards, local or at an address."""
 
 from dataclasses import replace
 from os.path import realpath

@@ -1,5 +1,6 @@
-"""Block: a piece of long work, and how doing it ended."""
+"""Block: a unit of work, and the outcome of an attempt."""
 
+import pickle
 import traceback
 from abc import ABC, abstractmethod
 from contextlib import suppress
@@ -36,10 +37,10 @@ class Outcome(NamedTuple):
 
 
 class Block(ABC):
-    """A piece of long work, such as a run of a sweep, or a range of samples.
+    """A unit of work, such as a run of a sweep, or a range of samples.
 
-    It is pickled and sent to any process or machine. Its results are files, which are the same however often, by whom
-    and in which order blocks are done; whether it is done is seen by its files alone.
+    It is pickled and sent to any process or machine. Its results are files, which do not depend on the process, the
+    order or the number of attempts. Its files alone tell whether it is done.
     """
 
     @abstractmethod
@@ -60,12 +61,12 @@ class Block(ABC):
         return False
 
     def record(self, sentence: str, trace: str) -> None:
-        """Note down why it failed, for those who look into its folder."""
+        """Record why it failed, in its folder."""
         return
 
 
 def failed(block: Block, sentence: str, trace: str = "", *, error: Exception | None = None) -> Outcome:
-    """Return the outcome of a failed block, and note down the failure if possible."""
+    """Return the outcome of a failed block, and record the failure if possible."""
     with suppress(OSError, InputError):  # such as a full disk or a lost object store, of which it may have failed
         block.record(sentence, trace)
     return Outcome(State.FAILED, sentence, error)
@@ -78,9 +79,7 @@ def attempt(block: Block, engine: Engine) -> Outcome:
     except BusyError:
         return Outcome(State.BUSY)
     except Exception as problem:  # the other blocks continue
-        known = isinstance(problem, ValueError | RuntimeError | OSError) and str(problem)
-        sentence = str(problem) if known else f"{type(problem).__name__}: {problem}"
-        return failed(block, sentence, traceback.format_exc(), error=_sendable(problem))
+        return _failed_by(problem, block)
     return Outcome(State.DONE)
 
 
@@ -89,14 +88,22 @@ def attempt_on(device: str, block: Block) -> Outcome:
     torch.set_num_threads(1)
     try:
         engine = Engine.start(device=device)
-    except InputError as problem:
-        return failed(block, str(problem), traceback.format_exc(), error=problem)
+    except Exception as problem:  # such as a GPU that is out of order
+        return _failed_by(problem, block)
     return attempt(block, engine)
+
+
+def _failed_by(problem: Exception, block: Block) -> Outcome:
+    """Return the outcome of a block that failed by an exception; to be called while it is handled."""
+    known = isinstance(problem, ValueError | RuntimeError | OSError) and str(problem)
+    sentence = str(problem) if known else f"{type(problem).__name__}: {problem}"
+    return failed(block, sentence, traceback.format_exc(), error=_sendable(problem))
 
 
 def _sendable(problem: Exception) -> Exception | None:
     """Return an exception if another process can read it."""
     try:
+        pickle.dumps(problem)
         copy(problem)  # as unpickling does, this calls the class with the arguments of the exception
     except Exception:  # of foreign classes, which may raise anything
         return None

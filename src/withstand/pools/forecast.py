@@ -19,14 +19,14 @@ UNITS = ("B", "kB", "MB", "GB", "TB")
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """What long work will cost, from a look at its first samples.
+    """What long work will cost, estimated from its first samples.
 
     Attributes:
         title: The work.
         counts: What there is to do, by name, such as samples.
         blocks: Number of blocks.
-        seconds: In all, if one process does them one after the other.
-        device: On which this was measured.
+        seconds: In total, if one process does all blocks.
+        device: Where this was measured.
         processes: That share the work.
         start: Seconds until the first block begins: the start of the command, and of other processes meanwhile.
         disk: Bytes that are written.

@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import uuid4
 
 from withstand.engine import Engine
 from withstand.files import LOCK, TEMPORARY
@@ -25,7 +26,7 @@ PROBE = ".probe"
 class Mirror:
     """A folder on this machine, and the same files in an object store.
 
-    Storing one object is the only atomic act there; nothing is locked. Files are stored in the order in which they were
+    Only storing one object is atomic there, and nothing is locked. Files are stored in the order in which they were
     written, so those that say that others are complete come last.
     """
 
@@ -40,9 +41,10 @@ class Mirror:
         self.known: dict[str, tuple[int, int]] = {}  # what both places hold: size and time here
 
     def pull(self, wanted: Wanted = lambda _: True) -> None:
-        """Copy files from the object store: those whose names are wanted, without checkpoints."""
+        """Copy files from the object store: those whose names are wanted, without checkpoints and temporary files."""
         for name in self.address.all_files():
-            if wanted(name) and not any(part in LEFT_OUT for part in name.split("/")[:-1]):
+            *folders, own = name.split("/")
+            if wanted(name) and not TEMPORARY.fullmatch(own) and not any(each in LEFT_OUT for each in folders):
                 self.pull_file(self.folder / name)
 
     def pull_file(self, path: Path) -> None:
@@ -52,9 +54,15 @@ class Mirror:
         path.write_bytes((self.address / name).read_bytes(most=MOST))
         self.known[name] = _state(path)
 
-    def push(self) -> None:
-        """Store what was written here since, and remove there what was removed here."""
+    def push(self, *, last: Path | None = None) -> None:
+        """Store what was written here since, and remove there what was removed here.
+
+        Args:
+            last: A file that is stored after all others, since it says that they are complete.
+        """
         found = files_below(self.folder)
+        if last is not None and (name := last.relative_to(self.folder).as_posix()) in found:
+            found[name] = found.pop(name)
         for name, path in found.items():
             if self.known.get(name) != _state(path):
                 (self.address / name).write_bytes(path.read_bytes())
@@ -132,8 +140,9 @@ class StoredBlock(Block):
     def _elsewhere(self) -> Iterator[Block]:
         with TemporaryDirectory(prefix="withstand-") as place:
             mirror = Mirror(Path(place), self.address)
-            yield moved(self.block, self.folder, mirror.folder)
-            mirror.push()
+            block = moved(self.block, self.folder, mirror.folder)
+            yield block
+            mirror.push(last=block.marker)
 
 
 @dataclass(frozen=True)
@@ -191,7 +200,9 @@ class StoringPool(Pool):
 
     def share(self, content: bytes, path: Path) -> Shared:
         """Store content where all blocks can read it."""
-        address = self.mirror.address / path.resolve().relative_to(self.mirror.folder).as_posix()
+        # Another command may share something in this folder, and removes the folder when it ends.
+        own = path.with_name(f".{path.name}.{uuid4().hex[:12]}.tmp")
+        address = self.mirror.address / own.resolve().relative_to(self.mirror.folder).as_posix()
         address.write_bytes(content)
         self.mirror.known[address.relative_to(self.mirror.address).as_posix()] = (0, 0)  # removed at the end
         return StoredContent(address, sha256(content).hexdigest())

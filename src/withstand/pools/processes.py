@@ -36,7 +36,7 @@ def worker_context(*imported: str) -> BaseContext:
 
 
 def start_server(*imported: str) -> None:
-    """Start the server, which imports while this process goes on; without effect if it runs or where there is none."""
+    """Start the server, which imports in parallel with this process; no-op if it runs, or on systems without it."""
     if worker_context(*imported).get_start_method() == "forkserver":
         with starting_workers():
             ensure_running()

@@ -19,7 +19,7 @@ class Shared(Protocol):
     """Something that all blocks of a task read; hashable, and pickled with each of them."""
 
     def read(self) -> bytes:
-        """Return the content, which is what was shared: it runs code when it is unpacked."""
+        """Return the content that was shared; unpacking it runs code."""
         ...
 
 

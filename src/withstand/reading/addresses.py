@@ -109,11 +109,14 @@ class Address:
 
         Raises:
             FileNotFoundError: If it does not exist.
+            OSError: If the file system does not say its size, as web servers may.
         """
         info = self._info()
         if info is None:
             raise FileNotFoundError("there is no such file")
-        return Status(int(info.get("size") or 0))
+        if info.get("size") is None:
+            raise OSError("its size is unknown")
+        return Status(int(info["size"]))
 
     def stamp(self) -> str:
         """Return a text that changes with the content of a file."""
@@ -139,7 +142,7 @@ class Address:
             most: Largest size in bytes.
 
         Raises:
-            OSError: If it does not exist or is larger.
+            OSError: If it does not exist, is larger, or its size is unknown and not small.
         """
         content = self.read(0, min(AT_ONCE, most + 1))
         size = self.stat().st_size if len(content) == AT_ONCE else len(content)

@@ -1,5 +1,6 @@
 """BatchPool: trains similar runs in one batch, in this process."""
 
+import time
 import traceback
 from pathlib import Path
 
@@ -42,6 +43,7 @@ class BatchPool(Pool):
     def wait(self, seconds: float) -> list[tuple[str, Outcome]]:
         """Do the runs of the kind that has waited longest; blocks until they are done."""
         if not self.waiting:
+            time.sleep(seconds)
             return []
         keys = {experiment.folder(self.root): key for key, experiment in self.waiting.items()}
         kind = kinds_of(list(self.waiting.values()))[0]

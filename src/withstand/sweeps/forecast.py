@@ -68,11 +68,10 @@ def measured(experiment: Experiment, engine: Engine) -> tuple[float, int]:
 
 def _of_a_step(steps: Iterable[object]) -> float:
     """Return the seconds of a training step."""
-    left = iter(steps)
-    next(left)  # the first one is slower
-    count, begun = 0, time.perf_counter()
-    for _ in islice(left, STEPS):
-        count += 1
-        if time.perf_counter() - begun > SECONDS:
+    ends = [time.perf_counter()]
+    for _ in islice(steps, 1 + STEPS):
+        ends.append(time.perf_counter())
+        if ends[-1] - ends[1] > SECONDS:
             break
-    return (time.perf_counter() - begun) / max(count, 1)
+    first = min(1, len(ends) - 2)  # the first step is slower, and counts only if an epoch has no other
+    return (ends[-1] - ends[first]) / (len(ends) - 1 - first)

@@ -1,4 +1,4 @@
-"""Random numbers that are computed from a seed per row: as many as needed, on any device and in any batch."""
+"""Random numbers computed from one seed per row: the same on any device and in any batch."""
 
 import math
 

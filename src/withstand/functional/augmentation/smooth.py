@@ -77,7 +77,7 @@ def _recoloured(x: Images, coefficients: Tensor, first: Whole, terms: Whole) -> 
 
 
 def displaced(x: Images, field: Float[Tensor, "batch 2 height width"]) -> Images:
-    """Return images read this many pixels to the left of and above every pixel; the border pixels go on outside.
+    """Return images sampled this many pixels to the left of and above every pixel; border pixels repeat outside.
 
     Example:
         >>> field = torch.tensor([0.5, 0.0]).reshape(1, 2, 1, 1).expand(-1, -1, 1, 3)

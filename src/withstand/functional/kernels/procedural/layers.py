@@ -1,4 +1,4 @@
-"""What lies on top where lines or marks are drawn one over the other."""
+"""The topmost mark of every pixel, where lines and shapes are drawn one over the other."""
 
 import torch
 from jaxtyping import Int, Shaped

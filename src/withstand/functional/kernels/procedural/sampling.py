@@ -1,4 +1,4 @@
-"""Pixels read at places between them."""
+"""Bilinear sampling at positions between pixels."""
 
 import torch
 from jaxtyping import Float
@@ -10,9 +10,9 @@ from withstand.functional.tensors import Images
 def bilinear(
     x: Images, rows: Float[Tensor, "#batch height width"], columns: Float[Tensor, "#batch height width"]
 ) -> Images:
-    """Return images read at other places, linearly between pixels; beyond its border an image is black.
+    """Return images sampled at other positions by bilinear interpolation; outside of an image, values are 0.
 
-    Unlike `grid_sample`, places are in pixels, so that whole ones return the pixel itself.
+    Unlike in `grid_sample`, positions are in pixels, so that a whole position returns the pixel itself.
 
     Args:
         x: Images of any values.

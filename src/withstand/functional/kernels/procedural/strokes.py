@@ -1,4 +1,4 @@
-"""Lines that grow faint with the distance."""
+"""Lines whose light fades with the distance."""
 
 import torch
 from jaxtyping import Float
