@@ -165,9 +165,11 @@ def test_a_model_of_a_users_file_is_sent_by_value(tmp_path):
     assert b"SIZE" in content
 
 
-def test_blocks_hold_whole_batches():
+@pytest.mark.parametrize("conditions", [1, 20, 5000])
+def test_blocks_hold_whole_batches_and_lose_little(conditions):
     missing = [(0, 1000), (1100, 1205)]
-    found = divided(missing, 50, processes=2)
+    found = divided(missing, 50, conditions=conditions, processes=2)
+    assert max(stop - start for start, stop in found) * conditions <= max(4096, 50 * conditions)
     assert all((start - first) % 50 == 0 for first, last in missing for start, _ in found if first <= start < last)
     covered = torch.cat([torch.arange(*each) for each in found])
     assert covered.tolist() == [*range(1000), *range(1100, 1205)]

@@ -41,7 +41,7 @@ def is_on_cluster(found: Any) -> bool:
 
 
 def check_pool_options(command: str, found: Any) -> None:
-    """Reject conflicting options, and devices that this machine lacks.
+    """Reject conflicting options, devices that this machine lacks, and clusters that do not answer.
 
     Args:
         command: Its name, for messages.
@@ -57,8 +57,16 @@ def check_pool_options(command: str, found: Any) -> None:
         raise InputError(f"{command}: --chunk needs --slurm.")
     if found.address is not None and found.device != "auto":
         raise InputError(f"{command}: --device cannot be combined with --address; use --gpus-per-task.")
-    if not found.slurm:
-        check_device(found.device)
+    if found.slurm:
+        from withstand.pools.slurm import check_options
+
+        check_options(found.slurm_options, submits=not found.dry_run)
+        return
+    check_device(found.device)
+    if found.address is not None and not found.dry_run:
+        from withstand.pools.on_ray import check_answer
+
+        check_answer(found.address)
 
 
 def make_pool(

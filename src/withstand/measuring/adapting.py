@@ -57,7 +57,10 @@ def adapting(
         model = plain()
         if isinstance(model, BatchNormAdapted):
             return model
-        return BatchNormAdapted(model, prior=prior, batch_size=batch_size)
+        try:
+            return BatchNormAdapted(model, prior=prior, batch_size=batch_size)
+        except InputError as problem:
+            raise InputError(f"evaluate: --adapt does not suit {subject.name}: {problem}") from None
 
     config = {**subject.config, "adapted": {"prior": float(prior), "batch_size": batch_size}}
     return replace(

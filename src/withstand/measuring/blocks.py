@@ -21,7 +21,7 @@ from withstand.pools.shared import Shared, on_cpu, packed, unpacked
 from withstand.pools.work import drain
 
 BLOCKS_PER_PROCESS = 4  # at least, so that all processes end at about the same time
-MOST_BATCHES = 16  # of a block
+MOST_BATCHES, MOST_OUTCOMES = 16, 4096  # of a block, which is lost if it is interrupted; one batch at least
 SHARED = "work.pickle"
 
 
@@ -119,7 +119,7 @@ def measured(
                 yield block.stop - block.start
         return
     size = samples_per_block(work.evaluations, work.split, engine)
-    ranges = divided(missing, size, processes=spread.num_processes)
+    ranges = divided(missing, size, conditions=len(work.conditions), processes=spread.num_processes)
     if not ranges:
         return
     with spread.open_pool(home, len(ranges)) as pool:
@@ -131,20 +131,22 @@ def measured(
                 yield block.stop - block.start
 
 
-def divided(missing: Sequence[tuple[int, int]], size: int, *, processes: int) -> list[tuple[int, int]]:
+def divided(missing: Sequence[tuple[int, int]], size: int, *, conditions: int, processes: int) -> list[tuple[int, int]]:
     """Divide ranges into blocks of whole batches.
 
     Args:
         missing: Ranges of samples, each with the one after its last.
         size: Samples of a batch.
+        conditions: Of every sample; the more there are, the fewer batches has a block.
         processes: That share the work; each gets at least four blocks, if there are enough batches.
 
     Example:
-        >>> divided([(0, 20), (30, 33)], 2, processes=1)
+        >>> divided([(0, 20), (30, 33)], 2, conditions=1, processes=1)
         [(0, 6), (6, 12), (12, 18), (18, 20), (30, 33)]
     """
     batches = sum(-(-(stop - start) // size) for start, stop in missing)
-    step = size * min(MOST_BATCHES, max(1, batches // (processes * BLOCKS_PER_PROCESS)))
+    most = min(MOST_BATCHES, MOST_OUTCOMES // (size * max(1, conditions)), batches // (processes * BLOCKS_PER_PROCESS))
+    step = size * max(1, most)
     return [(first, min(first + step, stop)) for start, stop in missing for first in range(start, stop, step)]
 
 

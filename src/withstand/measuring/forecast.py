@@ -49,7 +49,7 @@ def forecast(subjects: Sequence[Subject], *, seed: int, engine: Engine, processe
             count = sum(stop - first for first, stop in left)
             size = costs[names].per_batch
             seconds += costs[names].once + costs[names].per_sample * count
-            num_blocks += len(divided(left, size, processes=processes))
+            num_blocks += len(divided(left, size, conditions=len(names), processes=processes))
             num_samples += count
             num_conditions += len(missing)
             num_outcomes += count * len(missing)

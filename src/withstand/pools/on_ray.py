@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from withstand.errors import InputError
+from withstand.errors import InputError, brief
 from withstand.files import write_whole
 from withstand.pools.block import Block, Outcome, State, attempt_on, failed
 from withstand.pools.pool import Pool
@@ -219,10 +219,12 @@ def import_ray() -> ModuleType:
 
 
 def check_answer(address: str) -> None:
-    """Reject an address whose port does not answer; Ray itself would retry for minutes."""
+    """Reject an address that is none, or whose port does not answer; Ray itself would retry for minutes."""
+    if address in ("auto", "local"):
+        return
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if not colon or not port.isdigit():
-        return
+        raise InputError(f"address: must be auto, local, HOST:PORT or ray://HOST:PORT, got {brief(address)}.")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=SECONDS_TO_CONNECT).close()
     except (OSError, OverflowError) as problem:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from withstand.errors import InputError, brief
@@ -155,6 +156,14 @@ def make_executor(folder: Path, options: dict[str, Any]) -> Any:
         sentence = str(problem).strip().partition("\n")[0].partition(" Valid ")[0].removesuffix(".")
         raise InputError(f"slurm_options: cannot be used ({sentence}).") from problem
     return executor
+
+
+def check_options(text: str, *, submits: bool) -> None:
+    """Reject options of Slurm that cannot be used, and, if jobs will be submitted, a machine without Slurm."""
+    options = read_options(text)
+    if submits:
+        with TemporaryDirectory() as folder:
+            make_executor(Path(folder), options)
 
 
 def read_options(text: str) -> dict[str, Any]:

@@ -55,7 +55,8 @@ def headlines(
             continue
         conditions = conditions or owners[measure]
         members = [each for own in conditions.values() for each in own]
-        if len(conditions) > 1 and len(members) == len(set(members)):
+        of_suites = any(is_of_suite(each) for each in conditions)  # of which each has its own column
+        if len(conditions) > 1 and len(members) == len(set(members)) and not of_suites:
             columns.append(Column(measure=measure, condition=None))
             continue
         ordered = in_order(conditions)

@@ -257,7 +257,20 @@ def test_c_bar_with_levels_for_another_size_leaves_the_means_of_imagenet_c(made_
 def test_a_run_under_c_bar_alone_has_its_mean(made_up_outcomes):
     table = made_up_outcomes(right(SUITES["cifar10-c-bar"], saved=""), [TOP1], shape=(3, 32, 32))
     own, _ = found(table)
-    assert own["top1", "corruptions"].value == pytest.approx(1 - own[MEAN_ERROR, "cifar10-c-bar"].value)
+    mean = own["top1", "corruptions of cifar10-c-bar"]
+    assert mean.value == pytest.approx(1 - own[MEAN_ERROR, "cifar10-c-bar"].value)
+    assert ("top1", "corruptions") not in own  # which is a mean over ImageNet-C
+
+
+@pytest.mark.parametrize("others", [("fog",), SUITES["laion-c"], ("fog", *SUITES["laion-c"])])
+def test_the_mean_over_a_suite_has_one_name_whatever_else_was_measured(made_up_outcomes, others):
+    kinds = SUITES["cifar10-c-bar"]
+    alone, _ = found(made_up_outcomes(right(kinds, saved=""), [TOP1], shape=(3, 32, 32)))
+    own, _ = found(made_up_outcomes(right((*kinds, *others), saved=""), [TOP1], shape=(3, 32, 32)))
+    of_suite = [each for each in own if each[0] == "top1" and each[1] == "corruptions of cifar10-c-bar"]
+    assert len(of_suite) == 1
+    assert own[of_suite[0]].value == pytest.approx(alone[of_suite[0]].value)
+    assert (("top1", "corruptions") in own) == ("fog" in others)
 
 
 def test_suites_with_parameters_for_other_sizes_leave_the_rows_relative_to_alexnet(made_up_outcomes):

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from withstand.conditions import CLEAN, JPEG, MEAN
+from withstand.conditions import CLEAN, JPEG, MEAN, is_of_suite
 from withstand.rendering.cell import DOUBT
 from withstand.reports.figures.tools.chart import SIZE, SMALL, faint, look, point, value_axis
 from withstand.reports.figures.tools.labels import LONGEST, Label, place_labels, room_for
@@ -80,8 +80,9 @@ def frontier_pictures(study: Study) -> list[Picture]:
         for condition, lines in [each for k, each in enumerate(own) if k in some]:
             everyone = combinations(study) | {tuple(line[each] for each in study.axes): line for line in lines}
             kinds.append((attacked, condition, everyone))
-    for saved in () if kinds else ("", JPEG):
-        kinds.append((accuracy, MEAN + saved, _lines(study, accuracy, MEAN + saved)))
+    suites = sorted(each for each in set(study.summary["condition"].drop_nulls()) if is_of_suite(each))
+    for condition in () if kinds else (MEAN, MEAN + JPEG, *suites):
+        kinds.append((accuracy, condition, _lines(study, accuracy, condition)))
     found: list[Picture] = []
     for robust, condition, lines in kinds:
         both = [labels for labels in lines if None not in (clean[labels]["q50"], lines[labels]["q50"])]

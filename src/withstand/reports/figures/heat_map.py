@@ -6,7 +6,7 @@ from functools import partial
 from math import ceil
 from typing import Any
 
-from withstand.conditions import CLEAN, CORRUPTIONS, JPEG, MEAN, Saved, in_words, parse_corruption
+from withstand.conditions import CLEAN, CORRUPTIONS, JPEG, MEAN, Saved, in_words, is_of_suite, parse_corruption
 from withstand.reports.figures.heat_map_figure import HeatColumn, heat_map_figure, is_there, tall_heat_map_figure
 from withstand.reports.figures.tools.marks import cautions, combinations, counted, lines_of, mark_of
 from withstand.reports.figures.tools.picture import Picture
@@ -70,7 +70,8 @@ def _columns(
         other = study.measures[name]
         if condition.endswith(MEAN + saved) and other.topic in topics and other.better == measure.better:
             overall.setdefault(name, condition)
-    if not overall and (mean := opposite(MEAN + saved)):
+    suites = [each for _, each in pairs if is_of_suite(each) and each.endswith(JPEG) == (saved == JPEG)]
+    if not overall and (mean := opposite(MEAN + saved, *suites)):
         found.append((HeatColumn(head="mean", measure=measure, place="mean", marks={}), mean))
     for name, condition in overall.items():
         other = study.measures[name]

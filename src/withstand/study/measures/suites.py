@@ -149,8 +149,8 @@ def suite_rows(rows: Iterable[Row], measures: Mapping[str, Measure], table: Outc
     """Return the rows that the cells of one model make, of those that it has not yet.
 
     They are, for each way of saving (`+jpeg` ends the condition): every accuracy under `corruptions`, its mean over the
-    cells of all corruptions but extras (with the number of cells, where a corruption lacks severities), its mean over
-    every other complete suite (`corruptions of cifar10-c-bar`), and, of top-1,
+    cells of all corruptions but extras (with the number of cells, where a corruption lacks severities, or is of another
+    suite than ImageNet-C), its mean over every other complete suite (`corruptions of cifar10-c-bar`), and, of top-1,
     `corruption_error` per corruption with all severities, `mean_corruption_error`, and for images of ImageNet that were
     saved as JPEG `ce_alexnet`, `mce_alexnet` and `relative_mce_alexnet`.
 
@@ -181,27 +181,33 @@ def suite_rows(rows: Iterable[Row], measures: Mapping[str, Measure], table: Outc
 
 
 def mean_condition(suite: Suite) -> str:
-    """Return the condition of the mean over all cells; where severities are missing, with the number of cells.
+    """Return the condition of the mean over all cells.
+
+    Only a mean over corruptions of ImageNet-C with all severities is called `corruptions`; that over another suite has
+    the name of the suite, and any other the number of its cells.
 
     Example:
         >>> top1 = Measure(name="top1", column="correct")
         >>> mean_condition(Suite([Row(measure="top1", condition="fog/1", value=0.5, count=9)], top1))
         'corruptions (1 cell)'
     """
-    name = MEAN + suite.saved
-    if set(suite.members) <= set(suite.complete):
-        return name
+    name, members, complete = MEAN + suite.saved, set(suite.members), set(suite.complete)
+    if members <= complete:
+        if members.isdisjoint(OUTSIDE):
+            return name
+        if suites := [own for own, kinds in SUITES.items() if members == set(kinds)]:
+            return f"{MEAN} of {suites[0]}{suite.saved}"
     cells = sum(len(suite.kinds[each]) for each in suite.members)
     return f"{name} ({cells} cell{'s' * (cells != 1)})"
 
 
 def _other_suites(suite: Suite) -> list[Row]:
-    """Return the mean over every complete suite that the mean over all leaves out."""
+    """Return the mean over every complete suite, unless it is the mean over all."""
     members, complete = set(suite.members), set(suite.complete)
     return [
         suite.mean(kinds, f"{MEAN} of {name}{suite.saved}")
         for name, kinds in SUITES.items()
-        if set(kinds) <= complete and not members & set(kinds)
+        if members != set(kinds) <= complete
     ]
 
 

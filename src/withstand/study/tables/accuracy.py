@@ -236,4 +236,5 @@ def groups_of(kinds: Sequence[str]) -> list[tuple[str, list[str]]]:
     found = [(f"mean of {name}", own) for name, own in apart.items() if own]
     if noise and rest:
         found += [("mean of noise", noise), ("mean without noise", rest)]
-    return [*found, (f"mean of {MEAN}", members)]
+    whole = next((name for name, own in BEYOND.items() if set(members) <= set(own)), MEAN)
+    return [*found, (f"mean of {whole}", members)]
