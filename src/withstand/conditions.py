@@ -13,6 +13,7 @@ JPEG: Saved = "+jpeg"
 SEVERITIES = (1, 2, 3, 4, 5)
 NUMBER = re.compile(r"(?<![\w.\-])\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![\w.])")
 HOLE = "[]"
+CORRECT_AT = "correct at "  # and a severity: columns of the outcomes of a threshold
 NORMS: tuple[Norm, ...] = get_args(Norm)
 DRAWS = ("Uniform", "Sobol")  # over a ball; all else in a ball searches for its worst point
 
@@ -283,3 +284,13 @@ def along(condition: str) -> Along | None:
     if found is None or parse_cell(condition) is not None:
         return None
     return Along(f"{condition[: found.start()]}{HOLE}{condition[found.end() :]}", float(found.group()))
+
+
+def severities_tried(columns: Iterable[str]) -> dict[float, str]:
+    """Return the columns of a threshold's outcomes by their severities, ascending.
+
+    Example:
+        >>> severities_tried(["number", "correct at 2", "correct at 1.5", "finite"])
+        {1.5: 'correct at 1.5', 2.0: 'correct at 2'}
+    """
+    return dict(sorted((float(each.removeprefix(CORRECT_AT)), each) for each in columns if each.startswith(CORRECT_AT)))

@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from withstand.engine import Engine
     from withstand.experiment import Experiment
 
-LISTS = {"data": "datasets", "model": "models", "objective": "objectives", "evaluations": "evaluations"}
+LISTS = {
+    "data": "datasets",
+    "model": "models",
+    "objective": "objectives",
+    "perturbation": "perturbations",
+    "parts": "perturbations",
+    "evaluations": "evaluations",
+}
 
 
 class Formatter(DefaultHelpFormatter):
@@ -38,9 +45,8 @@ class Formatter(DefaultHelpFormatter):
         classes = getattr(action, "extra_help", str)().removeprefix(", known subclasses: ").split(", ")
         default = action.default
         if classes != [""]:
-            where = (
-                f"see `withstand list {LISTS[action.dest]}`" if action.dest in LISTS else ", ".join(map(_name, classes))
-            )
+            key = action.dest.rpartition(".")[2]
+            where = f"see `withstand list {LISTS[key]}`" if key in LISTS else ", ".join(map(_name, classes))
             text = f"{text}; {where}"
             each = default if isinstance(default, tuple) else [default] if default else []
             default = [type(one).__name__ if is_dataclass(one) else _name(one["class_path"]) for one in each]

@@ -28,6 +28,7 @@ from withstand.families import (
 )
 from withstand.limits import refusal_of
 from withstand.parser_errors import options_of, sentence, unknown_option
+from withstand.reading.class_help import print_class_help
 from withstand.reading.documents import bounded, check_names, parse_yaml, read_yaml
 from withstand.reading.own_defaults import with_own_defaults
 from withstand.reading.places import is_there
@@ -124,6 +125,7 @@ def parse(parser: ArgumentParser, arguments: list[str], *, training: bool = Fals
     known = options_of(parser)
     classes = training or not {each.removeprefix("--").partition(".")[0] for each in known}.isdisjoint(FAMILIES)
     words = spell(arguments, training=training, flags=flags, lists=lists, known=known, classes=classes)
+    print_class_help(parser, words)
     if training:
         words = with_own_defaults(words, *_classes(tuple(plugins.names())), plain=to_plain)
     found = _instantiated(parser, lambda: parser.parse_args(words), words)
@@ -234,8 +236,7 @@ def _option(name: str, own: set[str], *, training: bool) -> str:
         name = "--" + name[2:].replace("-", "_")
     if name in SHORT and (training or not SHORT[name].startswith(("--training", "--model"))):
         return SHORT[name]
-    if name in ("-b", "-j"):
-        return {"-b": "--batch_size", "-j": "--workers"}[name]
+    name = {"-b": "--batch_size", "-j": "--workers"}.get(name, name)
     return f"--training.{name[2:]}" if name[2:].split(".")[0] in own else name
 
 

@@ -166,3 +166,15 @@ def test_perturbations_take_the_temperature_of_the_fold_or_none():
 def test_impossible_coolings_are_refused(fields, sentence):
     with pytest.raises(InputError, match=sentence):
         SoftMaximum(**fields)
+
+
+@pytest.mark.parametrize("num_draws", [1, 2, 3])
+def test_doubles_keep_their_precision(num_draws):
+    outputs = torch.randn((num_draws + 1, 5, 3), dtype=torch.float64, generator=stream(4, "x"))
+    targets, logs = Y.expand(num_draws + 1, -1), outputs.log_softmax(2)
+    clean = losses(outputs[0], Y)
+    mixture = logs.exp().mean(0).log()
+    jensen_shannon = (logs.exp() * (logs - mixture)).sum(2).mean(0)
+    divergence = (logs[0].exp() * (logs[0] - logs[1:])).sum(2).mean(0)
+    for fold, expected in ((Consistency(), clean + 12 * jensen_shannon), (Trades(), clean + 6 * divergence)):
+        torch.testing.assert_close(fold.reduce(outputs, targets, loss=losses), expected, rtol=1e-13, atol=1e-13)

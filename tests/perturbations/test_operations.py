@@ -3,12 +3,16 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 import withstand as ws
 from withstand.conditions import CORRUPTIONS, OPERATIONS
 from withstand.configuration import discover
 from withstand.errors import InputError
+from withstand.functional.augmentation import operations
+from withstand.functional.random import stream
 from withstand.objectives.base import Objective
+from withstand.perturbations.augmentations.augmentation import Augmentation
 from withstand.perturbations.base import Corruption, Perturbation
 from withstand.perturbations.operations import operations_of, operations_of_training
 
@@ -21,6 +25,54 @@ def test_each_declares_known_operations(cls):
         found = operations_of(example)
         assert found is not None
         assert found <= {*OPERATIONS, *TABLES_AND_ATTACKS}
+
+
+KINDS_OF_PILLOW = {"filter": {"sharpness"}, "geometry": {"rotate", "shear_x", "shear_y", "translate_x", "translate_y"}}
+
+
+@pytest.mark.parametrize(
+    "perturbation",
+    [
+        *(each for cls in discover(Perturbation) if issubclass(cls, Augmentation) for each in cls.examples()),
+        *(ws.AugMix(all_ops=True), ws.APR(), ws.HybridAugment(plus=False, variant="single")),
+    ],
+    ids=lambda each: each.condition,
+)
+def test_augmentations_declare_the_kinds_of_the_operations_that_they_apply(perturbation, monkeypatch):
+    applied = set()
+    kind_of = {name: kind for kind, names in KINDS_OF_PILLOW.items() for name in names}
+    for name, operation in operations._OPERATIONS.items():
+
+        def record(x, value, name=name, operation=operation):
+            applied.add(kind_of.get(name, "tone"))
+            return operation(x, value)
+
+        monkeypatch.setitem(operations._OPERATIONS, name, record)
+    x, space = torch.rand(400, 1, 4, 4, generator=stream(0, "x")), ws.Space(shape=(1, 4, 4), box=(0, 1))
+    y = torch.zeros(400, dtype=torch.int64)
+    perturbation.draw(x, y, torch.nn.Identity(), space=space, num_draws=1, rng=stream(1, "x"))
+    declared = operations_of(perturbation)
+    assert declared is not None
+    assert applied <= declared
+    if applied:
+        assert {"tone", "geometry"} <= applied
+    elif not isinstance(perturbation, ws.PRIME):
+        assert not {"tone", "geometry"} & declared
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (ws.CutMix(), {"mixing", "occlusion"}),
+        (ws.PixMix(all_ops=False), {"mixing", "overlay", "tone", "geometry"}),
+        (ws.APR(), {"mixing", "filter"}),
+        (ws.HybridAugment(variant="single"), {"filter", "tone", "geometry"}),
+        (ws.AdversarialNoise(), {"noise"}),
+        (ws.AdversarialNoise(stylized="folder"), None),
+    ],
+)
+def test_what_is_declared_depends_on_the_fields(value, expected):
+    assert operations_of(value) == expected
 
 
 def test_every_corruption_has_operations_and_nothing_else_has_an_entry():

@@ -11,6 +11,7 @@ import torch
 from annotated_types import Gt, Lt
 from torch import Tensor, nn
 
+from withstand.conditions import CORRECT_AT, severities_tried
 from withstand.data.base import Split
 from withstand.data.space import Space
 from withstand.engine import Engine
@@ -27,7 +28,6 @@ from withstand.study.measures.note import Note
 
 TOPIC = "Severity at which accuracy falls below a share"
 PUBLISHED = (1.0, 2.0, 3.0, 4.0, 5.0)
-CORRECT = "correct at "  # and the severity: columns of outcomes
 SIGNIFICANT = 3.0  # rises of the accuracy with the severity are reported above this many standard errors
 
 States = dict[str, tuple[float, ...]]
@@ -146,7 +146,7 @@ class Threshold(Evaluation):
                 at, source = _at(corruption, severity), rng.named("threshold", _kind(corruption))
                 copies = at.draw(x, y, model, space=space, num_draws=1, rng=source).inputs[0]
                 answer = answers(model(copies), y)
-                own[f"{CORRECT}{severity:.17g}"] = answer["correct"]
+                own[f"{CORRECT_AT}{severity:.17g}"] = answer["correct"]
                 finite &= answer["prediction"] >= 0
             if state.get(condition) == PUBLISHED:
                 own["finite"] = finite
@@ -214,8 +214,7 @@ def _kind(corruption: Corruption) -> str:
 
 def _tried(columns: Columns) -> dict[float, Tensor]:
     """Return which samples are correct by severity, ascending."""
-    found = {float(name.removeprefix(CORRECT)): own for name, own in columns.items() if name.startswith(CORRECT)}
-    return dict(sorted(found.items()))
+    return {severity: columns[name] for severity, name in severities_tried(columns).items()}
 
 
 def _fall(severities: Sequence[float], wrong: Sequence[int], needed: int) -> _Fall:

@@ -156,7 +156,8 @@ class Results:
         """Return a line per model and sample: its predictions under every condition, and where it first fails.
 
         `breaks: fog` is the lowest severity at which the sample is misclassified, `breaks: linf, PGD-40` the smallest
-        radius; null if it never is. Samples that are misclassified under the most conditions come first.
+        radius, `fog below 50 %: breaks` the lowest severity that a threshold tried; null if it never is. Samples that
+        are misclassified under the most conditions come first.
         """
         import polars
 

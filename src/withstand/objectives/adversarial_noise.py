@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -112,7 +112,6 @@ class AdversarialNoise(Objective):
         for every step, from the whole folder.
     """
 
-    operations: ClassVar = frozenset({"noise"})
     perturbation: Perturbation = Identity()
     num_draws: PositiveInt = 1
     fold: Fold = SoftMaximum()
@@ -131,11 +130,14 @@ class AdversarialNoise(Objective):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        clean, replay = self.clean_share, self.replay_share
-        if clean + replay >= 1:
-            raise InputError(
-                f"AdversarialNoise: clean_share + replay_share must be below 1, got {clean:g} + {replay:g}."
-            )
+        if self.clean_share + self.replay_share >= 1:
+            got = f"{self.clean_share:g} + {self.replay_share:g}"
+            raise InputError(f"AdversarialNoise: clean_share + replay_share must be below 1, got {got}.")
+
+    @property
+    def operations(self) -> frozenset[str] | None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Noise; with images of a folder, it is unknown."""
+        return frozenset({"noise"}) if self.stylized is None else None
 
     def check(self, space: Space) -> None:
         """Reject tables if the radius is None, and check the perturbation."""
@@ -219,9 +221,8 @@ class AdversarialNoise(Objective):
             gradients = torch.autograd.grad(-LOSS_SCALE * loss, parameters)
         share = rng.weight if isinstance(rng, BatchStream) else 1.0
         flat = torch.cat([each.flatten() for each in gradients]) * (share / LOSS_SCALE)
-        flat = sum_over_processes(flat)
         # Non-finite steps are skipped; the trainer raises if the classifier's loss is not finite.
-        flat = flat.nan_to_num(0.0, 0.0, 0.0)
+        flat = sum_over_processes(flat).nan_to_num(0.0, 0.0, 0.0)
         for each, part in zip(parameters, flat.split([each.numel() for each in parameters]), strict=True):
             each.grad = part.view_as(each)
         state.optimizer.step()

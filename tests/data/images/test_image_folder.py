@@ -79,11 +79,13 @@ def test_hidden_and_other_files_are_passed_over_and_deeper_folders_are_read(tmp_
 def test_missing_and_empty_folders_are_named(tmp_path):
     with pytest.raises(InputError, match=r"ImageFolder: root must be a folder, found none at .*nowhere"):
         load(tmp_path / "nowhere")
-    with pytest.raises(InputError, match=r"expected one folder of images per class in .*, found nothing"):
-        load(tmp_path)
+    for part in ("train", "validation", "test"):
+        with pytest.raises(InputError, match=r"expected one folder of images per class in .*, found nothing"):
+            load(tmp_path, part)
     (tmp_path / "a.png").write_bytes(b"")
-    with pytest.raises(InputError, match=r"found only files \(1\)"):
-        load(tmp_path)
+    for part in ("train", "validation", "test"):
+        with pytest.raises(InputError, match=r"found only files \(1\)"):
+            load(tmp_path, part)
     grow(tmp_path, cat=1)
     with pytest.raises(InputError, match=r"expected at least two class folders in .*, got only 'cat'"):
         load(tmp_path)

@@ -62,3 +62,8 @@ def test_plane_waves_equal_their_formula_and_have_norm_one():
             f, t = frequency[image, channel].item(), angle[image, channel].item()
             wave = np.sin(2 * np.pi * f * (rows * np.cos(t) + columns * np.sin(t)) - np.pi / 4)
             assert waves[image, channel].numpy() == pytest.approx(wave / np.linalg.norm(wave), abs=1e-5)
+
+
+def test_a_standard_deviation_below_float32_blurs_nothing():
+    x = torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(low_pass(x, std=5e-324, radius=1), x)

@@ -29,3 +29,9 @@ def test_tiny_concentrations_give_all_to_one_part():
     shares = dirichlet(100, 3, 1e-4, rng=stream(0, "x"))
     assert shares.isfinite().all()
     assert shares.amax(1).median() > 0.999
+
+
+@pytest.mark.parametrize(("alpha", "largest"), [(5e-324, 1.0), (1e-40, 1.0), (1e39, 1 / 3), (1.7e308, 1 / 3)])
+def test_concentrations_beyond_float32_give_their_limits(alpha, largest):
+    shares = dirichlet(100, 3, alpha, rng=stream(0, "x"))
+    assert shares.amax(1).tolist() == pytest.approx([largest] * 100)

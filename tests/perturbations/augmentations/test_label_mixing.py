@@ -92,6 +92,15 @@ def test_unchanged_copies_keep_their_labels_and_mixed_labels_are_smoothed_furthe
     assert (smoothed.targets.amax(2) <= mixed.targets.amax(2)).all()
 
 
+@pytest.mark.parametrize(("data_std", "share"), [(5e-324, 1.0), (1e-40, 1.0), (1e200, 0.0)])
+def test_standard_deviations_beyond_float32_give_limits_of_the_smoothing(data_std, share):
+    x, y = torch.full((2, 1, 4, 4), 0.5), torch.tensor([0, 1])
+    parts = (Identity(), Gaussian(std=0.1))
+    for perturbation, own in zip(parts, (0.0, share), strict=True):
+        found = draw(SmoothedByDamage(perturbation=perturbation, data_std=data_std), x, y).targets
+        torch.testing.assert_close(found[0], one_hot(y, CLASSES) * (1 - own) + own / CLASSES)
+
+
 @pytest.mark.parametrize("perturbation", [Mixup(), CutMix(), SmoothedByDamage()], ids=lambda each: each.condition[:9])
 @pytest.mark.parametrize("count", [None, 1])
 def test_data_without_classes_is_refused(perturbation, count):

@@ -143,3 +143,13 @@ def test_under_a_certificate_alone_a_sample_breaks_where_it_is_not_certified():
     found = sample_table(replace(table(), conditions=both), model="two").sort("number")
     assert found["breaks: l2, smoothing std 0.5"].to_list() == [None, 0.4, None, None, 0.2]
     assert found["l2 0.4, smoothing std 0.5: certified"].to_list() == [True, False, True, True, False]
+
+
+def test_under_a_threshold_alone_a_sample_breaks_at_the_lowest_severity_at_which_it_is_wrong():
+    tried = {"correct at 3.5": [True, False, True, False, True], "correct at 1": [True, False, True, True, True]}
+    columns = polars.DataFrame({"number": number(range(5)), **tried, "finite": [True] * 5})
+    measure = Measure(name="threshold", column="threshold", reduction="number")
+    own = ConditionOutcomes(condition="fog below 50 %", measures=(measure,), columns=columns)
+    found = sample_table(replace(table(), conditions=(own,)), model="one")
+    assert found["number"].to_list() == [1, 3, 0, 2, 4]
+    assert found["fog below 50 %: breaks"].to_list() == [1.0, 3.5, None, None, None]

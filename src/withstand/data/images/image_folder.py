@@ -86,6 +86,7 @@ class ImageFolder(Dataset):
         if not there and part == "test":
             return root
         if not there:
+            self._reader().folders(root)  # a root without images is refused as such
             raise InputError(f"ImageFolder: {root} has no folder {name!r}, so it can only serve as test part.")
         field = "train" if name == self.train else part
         raise InputError(

@@ -42,7 +42,8 @@ def low_pass(x: Images, *, std: float, radius: int) -> Images:
         >>> low_pass(torch.tensor([[[[0.0, 1.0, 0.0]]]]), std=0.5, radius=1)
         tensor([[[[0.2130, 0.7870, 0.2130]]]])
     """
-    weights = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / std) ** 2)
+    places = torch.arange(-radius, radius + 1) / max(std, 1e-30)  # smaller ones are 0 in float32
+    weights = torch.exp(-0.5 * places**2)
     weights = (weights / weights.sum()).tolist()
     for axis in (2, 3):
         length = x.shape[axis]

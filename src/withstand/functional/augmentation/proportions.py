@@ -9,6 +9,7 @@ from withstand.functional.tensors import Device, PerRow
 
 # Candidates per number; each is accepted with a probability above 0.95, so that all fail once in 10^20 numbers.
 _CANDIDATES = 16
+_SMALLEST = 1e-30
 
 
 def dirichlet(
@@ -39,6 +40,7 @@ def beta(batch: int, alpha: float, *, rng: Rng, device: Device | None = None) ->
 def _log_gamma(
     batch: int, count: int, alpha: float, *, rng: Rng, device: Device | None
 ) -> Float[Tensor, "batch {count}"]:
+    alpha = min(max(alpha, _SMALLEST), 1 / _SMALLEST)  # beyond these, float32 overflows, and shares do not change
     # Marsaglia, Tsang: "A Simple Method for Generating Gamma Variables", 2000, for alpha + 1; then a power of a uniform
     # number brings it to alpha. Logarithms do not underflow for small alpha.
     last = torch.log1p(-uniform((batch, count), rng=rng, device=device))

@@ -127,8 +127,8 @@ def shares_of_draws(log_weights: Tensor | None, outputs: Tensor) -> Float[Tensor
 
     Args:
         log_weights: As of `Draws`.
-        outputs: Outputs for the draws alone, (draw, batch, output).
+        outputs: For the draws alone, (draw, batch, output), in the precision of the result.
     """
     if log_weights is None:
-        return torch.full(outputs.shape[:2], 1 / len(outputs), device=outputs.device)
-    return log_weights.softmax(0)
+        return torch.full(outputs.shape[:2], 1 / len(outputs), dtype=outputs.dtype, device=outputs.device)
+    return log_weights.to(outputs.dtype).softmax(0)

@@ -49,7 +49,7 @@ class Consistency(Fold):
     ) -> PerRow:
         """Return the cross entropy plus the weighted divergence."""
         logs = log_probabilities(outputs)
-        draws = shares_of_draws(log_weights, outputs[1:]).to(logs.dtype)
+        draws = shares_of_draws(log_weights, logs[1:])
         count = len(outputs)
         shares = torch.cat([torch.full_like(draws[:1], 1 / count), draws * ((count - 1) / count)]).unsqueeze(-1)
         probabilities = logs.exp()

@@ -44,7 +44,7 @@ class Trades(Fold):
     ) -> PerRow:
         """Return the cross entropy plus the weighted divergence; gradients go through both predictions."""
         logs = log_probabilities(outputs)
-        shares = shares_of_draws(log_weights, outputs[1:]).to(logs.dtype)
+        shares = shares_of_draws(log_weights, logs[1:])
         divergence = (shares * (logs[0].exp() * (logs[0] - logs[1:])).sum(2)).sum(0)
         return loss(outputs[0], targets[0]) + self.beta * divergence
 

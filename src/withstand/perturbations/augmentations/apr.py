@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -46,11 +46,14 @@ class APR(Augmentation):
         does not wrap around at 8 bits.
     """
 
-    operations: ClassVar = frozenset({"mixing", "tone", "geometry"})
-
     variant: Variant = "paired"
     probability: Probability | None = None
     severity: OperationLevel = 3.0
+
+    @property
+    def operations(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """A change of amplitudes is a filter; `single` applies operations of AugMix."""
+        return frozenset({"filter", "mixing"} if self.variant == "paired" else {"filter", "tone", "geometry"})
 
     @property
     def mixes_samples(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -1,7 +1,7 @@
 """AugMix."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 from annotated_types import Ge, Le
@@ -46,13 +46,16 @@ class AugMix(Augmentation):
         Differs: images need not be square; chains start from the image floored to 8 bits.
     """
 
-    operations: ClassVar = frozenset({"tone", "geometry"})
-
     severity: OperationLevel = 3.0
     width: PositiveInt = 3
     depth: PositiveInt | None = None
     alpha: PositiveFloat = 1.0
     all_ops: bool = False
+
+    @property
+    def operations(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Tone and geometry; sharpness is a filter."""
+        return frozenset({"tone", "geometry", "filter"} if self.all_ops else {"tone", "geometry"})
 
     def augment(self, x: Images, *, rng: Rng) -> Images:
         """Mix the images with chains of operations on 8-bit levels."""

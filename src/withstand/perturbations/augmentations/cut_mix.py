@@ -30,7 +30,7 @@ class CutMix(LabelMixing):
         Differs: the rectangle, and whether to paste it, are drawn per image, not per batch.
     """
 
-    operations: ClassVar = frozenset({"mixing"})
+    operations: ClassVar = frozenset({"mixing", "occlusion"})
 
     alpha: PositiveFloat = 1.0
     probability: Probability = 0.5

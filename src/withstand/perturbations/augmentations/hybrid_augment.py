@@ -1,7 +1,6 @@
 """HybridAugment and HybridAugment++."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -47,14 +46,17 @@ class HybridAugment(Augmentation):
         Differs: whether to change is drawn per image, not per batch; results are clipped to [0, 1].
     """
 
-    operations: ClassVar = frozenset({"mixing", "filter", "tone", "geometry"})
-
     variant: Variant = "paired"
     plus: bool = True
     probability: Probability | None = None
     severity: OperationLevel = 3.0
     blur_std: PositiveFloat = 0.5
     blur_radius: PositiveInt = 1
+
+    @property
+    def operations(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Those of `APR`, and a low pass."""
+        return frozenset({"filter", "mixing"} if self.variant == "paired" else {"filter", "tone", "geometry"})
 
     @property
     def mixes_samples(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -1,7 +1,6 @@
 """PixMix."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -12,7 +11,7 @@ from withstand.functional.levels import to_levels
 from withstand.functional.random import Rng, integers
 from withstand.functional.tensors import Images
 from withstand.limits import PositiveFloat, PositiveInt
-from withstand.perturbations.augmentations.aug_mix import OperationLevel, random_operation
+from withstand.perturbations.augmentations.aug_mix import AugMix, OperationLevel, random_operation
 from withstand.perturbations.augmentations.augmentation import Augmentation
 from withstand.perturbations.base import Perturbation
 
@@ -42,13 +41,16 @@ class PixMix(Augmentation):
         Differs: fractals are generated from random iterated function systems instead of collected pictures.
     """
 
-    operations: ClassVar = frozenset({"tone", "geometry", "filter", "mixing"})
-
     rounds: PositiveInt = 4
     concentration: PositiveFloat = 3.0
     severity: OperationLevel = 3.0
     all_ops: bool = True
     num_pictures: PositiveInt = 128
+
+    @property
+    def operations(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Those of `AugMix`, and mixing with pictures, which lie over the image."""
+        return AugMix(all_ops=self.all_ops).operations | {"mixing", "overlay"}
 
     def augment(self, x: Images, *, rng: Rng) -> Images:
         """Blend the images round by round."""

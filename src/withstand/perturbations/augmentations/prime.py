@@ -46,7 +46,7 @@ class PRIME(Augmentation):
         width: Number of chains.
         depth: Operations per chain; None draws 1, 2 or 3 for each.
         filter_std: Highest standard deviation of a kernel's entries; that of an image is uniform from 0.
-        color_variance: T's maximum.
+        color_variance: Maximum of T.
         color_frequencies: Highest k of a color curve; the highest of an image is uniform from 1.
         color_band: A curve has only this many successive k, from a uniform one on; None takes all from 1 on.
         displacement_frequencies: Limit of sqrt(i^2 + j^2), at least 3; that of an image is between 2 and a uniform

@@ -15,6 +15,8 @@ from withstand.perturbations.base import Draws, Perturbation
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.names import changed_name
 
+_LEAST = 1e-15
+
 
 @dataclass(frozen=True, kw_only=True)
 class SmoothedByDamage(Perturbation):
@@ -61,7 +63,8 @@ class SmoothedByDamage(Perturbation):
         if labels is None:
             labels = one_hot(y.long(), count).to(x.dtype).expand(num_draws, -1, -1)
         square = (draws.inputs - x.detach()).square().flatten(2).mean(2) if len(x) else labels.new_zeros(num_draws, 0)
-        return draws._replace(targets=smoothed(labels, (square / (square + self.data_std**2)) ** self.power))
+        variance = min(max(float(self.data_std), _LEAST), 1 / _LEAST) ** 2  # beyond, float32 has only 0, 1 and NaN
+        return draws._replace(targets=smoothed(labels, (square / (square + variance)) ** self.power))
 
     @classmethod
     def examples(cls) -> list[Perturbation]:

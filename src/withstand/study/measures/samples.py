@@ -1,9 +1,10 @@
 """Predictions per sample, and the first failing severity or radius."""
 
 from collections.abc import Sequence
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
-from withstand.conditions import CLEAN, along, parse_cell
+from withstand.conditions import CLEAN, along, parse_cell, severities_tried
 from withstand.study.measures.outcomes import ConditionOutcomes, OutcomeTable
 from withstand.study.measures.reductions import class_words
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     import polars
 
+BREAKS = "breaks"  # the column of a threshold
 SHOWN = ("prediction", "confidence", "correct", "certified", "radius", "distance")
 
 
@@ -124,6 +126,9 @@ def sample_table(table: OutcomeTable, *, model: str) -> "polars.DataFrame":
         columns = [each for each in own.frame.columns if each != "number"]
         right = _right(own)
         chosen = [polars.Series(each, own.frame[each]) for each in dict.fromkeys((*SHOWN, right)) if each in columns]
+        if breaks := _first_wrong(own):
+            chosen += breaks
+            wrong.append(polars.col(f"{own.condition}: {BREAKS}").is_not_null())
         if not chosen:  # nothing that tables of samples show
             continue
         found = polars.DataFrame([each.alias(f"{own.condition}: {each.name}") for each in chosen])
@@ -159,8 +164,20 @@ def _wrong_first(frame: "polars.DataFrame", wrong: "Sequence[polars.Expr]") -> "
     clean = f"{CLEAN}: correct"
     order = [polars.col(clean).cast(polars.Float64)] if clean in frame.columns else []
     order += [-polars.sum_horizontal(each.cast(polars.Int32) for each in wrong)] if wrong else []
-    order += [polars.col(each) for each in frame.columns if each.endswith(": distance")][:1]
+    near = [each for each in frame.columns if each.endswith((": distance", f": {BREAKS}"))]
+    order += [polars.col(each).fill_null(inf) for each in near[:1]]
     return frame.sort(*order, "number") if order else frame
+
+
+def _first_wrong(own: ConditionOutcomes) -> "list[polars.Series]":
+    """Return the lowest severity tried at which each sample is wrong; nothing for other conditions than thresholds."""
+    import polars
+
+    tried = severities_tried(own.frame.columns)
+    if not tried:
+        return []
+    first = polars.coalesce(polars.when(~polars.col(name)).then(size) for size, name in tried.items())
+    return [own.frame.select(first.cast(polars.Float64).alias(BREAKS)).to_series()]
 
 
 def _named_alone(
