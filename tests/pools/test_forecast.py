@@ -47,6 +47,12 @@ def said(words: list[str], capsys) -> dict[str, str]:
     return dict(re.findall(r"^ (\S.*?) {2,}(\S.*)$", capsys.readouterr().out, re.MULTILINE))
 
 
+@pytest.mark.parametrize("blocks", [0, 2])
+def test_a_forecast_of_nothing_says_so(blocks):
+    found = Forecast(title="", counts={}, blocks=blocks, seconds=float(blocks), device="cpu").grid()
+    assert any("Nothing is missing" in each for each in found.notes) == (blocks == 0)
+
+
 def test_a_dry_run_of_an_evaluation(tmp_path, capsys):
     words = ["--data", "digits", "--model", "small-cnn", "--model.width", "4", "--epochs", "1", "--device", "cpu"]
     assert main(["train", *words, "--name", "run", "--output", str(tmp_path)]) == 0

@@ -64,7 +64,8 @@ class Forecast:
             "disk": size(self.disk),
             "memory": f"{self.processes} x {size(self.memory)}",
         }
-        return Grid(title=self.title, columns=("", "forecast"), lines=tuple(lines.items()), notes=self.notes)
+        there = () if self.blocks else ("Nothing is missing.",)
+        return Grid(title=self.title, columns=("", "forecast"), lines=tuple(lines.items()), notes=(*self.notes, *there))
 
 
 @contextmanager
