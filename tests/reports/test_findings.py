@@ -1,5 +1,6 @@
 from withstand.measuring.results import Results
 from withstand.reports.findings import findings, warnings
+from withstand.reports.report_folder import write_report
 from withstand.reports.scores import Scores
 from withstand.study.digest import Digest
 from withstand.study.measures.measure import ACCURACY, Measure
@@ -8,7 +9,7 @@ from withstand.study.study import Study
 TOP1 = Measure(name="top1", column="correct", words="top-1 accuracy", topic=ACCURACY, better="higher", percent=True)
 
 
-def test_models_on_data_with_other_classes_are_named(made_up_outcomes):
+def test_models_on_data_with_other_classes_are_named(made_up_outcomes, tmp_path):
     clean = {"clean": {"correct": [True, False, True]}}
     animals = made_up_outcomes(clean, (TOP1,), classes=("cat", "dog"), data="Animals")
     plants = made_up_outcomes(clean, (TOP1,), classes=("oak", "elm"), data="Plants")
@@ -19,6 +20,9 @@ def test_models_on_data_with_other_classes_are_named(made_up_outcomes):
     assert warned(one=animals, other=animals) == []
     (sentence,) = warned(one=animals, other=animals, third=plants)
     assert "Animals: one, other; Plants: third" in sentence
+    study = Study.of_results(Results({"one": animals, "third": plants}))
+    report = write_report(study, tmp_path / "report", pictures=lambda _: [])
+    assert any("Animals: one; Plants: third" in each for each in report.sheets.main.notes)  # in the terminal, too
 
 
 def test_two_single_runs_are_told_apart_on_their_samples(made_up_outcomes):

@@ -83,7 +83,7 @@ def different_data(digest: Digest) -> list[str]:
         names.setdefault(data, []).append(digest.combinations[index].name)
     if len(names) < 2:
         return []
-    parts = "; ".join(f"{data}: {', '.join(own[:5])}" for (data, _), own in names.items())
+    parts = "; ".join(f"{data}: {', '.join([*own[:5], *['...'] * (len(own) > 5)])}" for (data, _), own in names.items())
     return [f"The combinations were measured on different data ({parts}): compare numbers within one data set only."]
 
 

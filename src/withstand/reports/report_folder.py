@@ -22,7 +22,7 @@ from withstand.reports.doubts import doubts
 from withstand.reports.figures.bars import bars_picture
 from withstand.reports.figures.tools.picture import Picture
 from withstand.reports.figures.tools.style import figure_style
-from withstand.reports.findings import findings, tally, warnings
+from withstand.reports.findings import different_data, findings, tally, warnings
 from withstand.reports.headline import headline
 from withstand.reports.model_card import model_card
 from withstand.reports.page.examples import ShownExamples, shown_examples
@@ -118,7 +118,7 @@ def write_report(
     chosen = [*([lead] if lead else []), *pictures(digest.study)]
     sheets = Sheets.of(digest, spread=spread, pairs=SamplePairs(digest=digest, scores=scores))
     origins = [Origin.of(digest.study, each) for each in digest.combinations]
-    further = (*chance_notes(scores), *study.damaged)
+    further = (*different_data(digest), *chance_notes(scores), *study.damaged)
     sheets = replace(sheets, main=replace(sheets.main, notes=(*sheets.main.notes, *further)))
     is_whole = len(sheets.every.lines) == len(digest.summary)
     whole = sheets.every if is_whole else all_sheet(digest, most=len(digest.summary))
