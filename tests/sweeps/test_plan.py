@@ -64,6 +64,12 @@ def test_a_part_of_the_values_makes_the_same_runs_as_in_the_whole_sweep(plan_of)
     assert plan_of(content, only=["objective.fold.temperature=1"]).experiments.items() <= whole.experiments.items()
 
 
+def test_values_that_differ_in_capitals_alone_are_told_apart(plan_of):
+    content = {"set": TOY, "vary": {"method": {"a": {}, "A": {"training.epochs": 2}}}}
+    for name in ("a", "A"):
+        assert [each.labels["method"] for each in plan_of(content, only=[f"method={name}"]).entries] == [name]
+
+
 @pytest.mark.parametrize(
     ("word", "sentence"),
     [

@@ -120,10 +120,12 @@ def chosen(axes: Settings, only: Sequence[str]) -> dict[str, Any]:
         name, _, text = word.partition("=")
         if name not in axes:
             raise InputError(f"sweep: --only must be AXIS=VALUE, got {brief(word)}; {nearest(name, axes)}")
-        known = {spelling(each).lower(): each for each in axes[name]}
-        if spelling(text).lower() not in known:
+        meant = spelling(text)
+        found = [each for each in axes[name] if spelling(each) == meant]
+        found = found or [each for each in axes[name] if spelling(each).lower() == meant.lower()]
+        if len(found) != 1:
             raise InputError(f"sweep: --only {name} has no value {brief(text)}; {nearest(text, map(str, axes[name]))}")
-        wanted.setdefault(name, []).append(known[spelling(text).lower()])
+        wanted.setdefault(name, []).append(found[0])
     return {
         name: values
         if name not in wanted
