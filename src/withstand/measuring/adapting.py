@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -51,16 +52,11 @@ def adapting(
         f"{name}: batch normalisation adapts to each batch of {batch_size:,} test samples{rest}; the statistics of "
         f"training count as {prior:g} samples."
     )
-    plain = subject.load
+    plain, asked = subject.load, {"prior": prior, "batch_size": batch_size}
 
     def load() -> nn.Module:
         model = plain()
-        if isinstance(model, BatchNormAdapted):
-            return model
-        try:
-            return BatchNormAdapted(model, prior=prior, batch_size=batch_size)
-        except InputError as problem:
-            raise InputError(f"evaluate: --adapt does not suit {subject.name}: {problem}") from None
+        return model if isinstance(model, BatchNormAdapted) else _wrapped(model, subject.name, asked)
 
     config = {**subject.config, "adapted": {"prior": float(prior), "batch_size": batch_size}}
     return replace(
@@ -73,6 +69,13 @@ def adapting(
         batch_size=batch_size,
         notes=(*subject.notes, note),
     )
+
+
+def _wrapped(model: nn.Module, name: str, asked: dict[str, Any]) -> BatchNormAdapted:
+    try:
+        return BatchNormAdapted(model, **asked)
+    except InputError as problem:
+        raise InputError(f"evaluate: --adapt does not suit {name}: {problem}") from None
 
 
 def _check(evaluation: Evaluation) -> None:
