@@ -152,6 +152,21 @@ def test_a_run_is_done_in_a_temporary_folder_and_its_rows_are_copied(store, tmp_
         assert (store / name / each).read_bytes(most=1 << 30) == own[each].read_bytes()
 
 
+def test_a_block_whose_file_another_command_has_removed_is_lost_and_not_an_error(store):
+    class Removing(Here):
+        def wait(self, seconds):
+            ended = super().wait(seconds)
+            (store / RUN.folder(Path()).name / "rows.jsonl").remove()
+            return ended
+
+    with pulled(store) as mirror:
+        pool = StoringPool(Removing(), mirror)
+        pool.begin("a run", RunBlock(RUN, mirror.folder))
+        ((_, outcome),) = pool.wait(0)
+    assert outcome.state == State.LOST
+    assert "rows.jsonl" in outcome.problem
+
+
 def test_why_a_run_failed_is_stored(store):
     with pulled(store) as mirror:
         block = StoredBlock(RunBlock(RUN, mirror.folder), mirror.folder, store)

@@ -191,11 +191,15 @@ class StoringPool(Pool):
 
     def wait(self, seconds: float) -> list[tuple[str, Outcome]]:
         """Return the blocks that ended."""
-        ended = self.pool.wait(seconds)
-        for key, outcome in ended:
+        ended = []
+        for key, outcome in self.pool.wait(seconds):
             block = self.blocks.pop(key)
             if outcome.state == State.DONE:
-                self.mirror.pull_file(block.marker)
+                try:
+                    self.mirror.pull_file(block.marker)
+                except FileNotFoundError:
+                    outcome = Outcome(State.LOST, f"{block.marker.name} is gone; another command removed it.")
+            ended.append((key, outcome))
         return ended
 
     def share(self, content: bytes, path: Path) -> Shared:
