@@ -87,10 +87,11 @@ class Calibration(Evaluation):
         for end, words in (("", ""), (SCALED, ", scaled")):
             look: dict[str, Any] = {"better": "lower", "topic": TOPIC}
             error = look | {"reduction": "calibration_error", "parameters": {"bins": self.bins}, "percent": True}
+            nll, brier = f"negative log-likelihood{words}", f"Brier score{words}"
             found += [
                 Measure(name=f"ece{end}", column=f"confidence{end}", words=f"calibration error{words}", **error),
-                Measure(name=f"nll{end}", column=f"nll{end}", words=f"log-likelihood loss{words}", unit="nats", **look),
-                Measure(name=f"brier{end}", column=f"brier{end}", words=f"Brier score{words}", **look),
+                Measure(name=f"nll{end}", column=f"nll{end}", words=nll, unit="nats", primary=False, **look),
+                Measure(name=f"brier{end}", column=f"brier{end}", words=brier, primary=False, **look),
             ]
         number: dict[str, Any] = {"reduction": "number", "parameters": {"samples": True}, "primary": False}
         return (*found, Measure(name="temperature", column="temperature", topic=TOPIC, **number))
