@@ -156,16 +156,20 @@ def commands(name: str, root: Path, rounds: int, severities: list[int]) -> dict[
         "2 processes": (1, ["--device", "cpu", "-j", "2"]),
     }
     found: dict[str, list[float]] = {}
-    with two_nodes() as address:
-        if address:
-            ways["2 Ray nodes"] = (1, ["--address", address])
-        for turn in range(rounds):
-            for number, (way, (threads, options)) in enumerate(ways.items()):
-                target = root / f"{name}-{turn}-{number}"
-                own = [*words, str(target)] if name == "evaluate" else [*words[:2], str(target), *words[2:]]
-                found.setdefault(way, []).append(seconds_of([*own, *options], root, threads))
-                print(f"{name}, {way}: {found[way][-1]:.1f} s", file=sys.stderr, flush=True)
-                shutil.rmtree(target, ignore_errors=True)
+
+    def measure(chosen: dict[str, tuple[int, list[str]]], turn: int) -> None:
+        for number, (way, (threads, options)) in enumerate(chosen.items()):
+            target = root / f"{name}-{turn}-{number}"
+            own = [*words, str(target)] if name == "evaluate" else [*words[:2], str(target), *words[2:]]
+            found.setdefault(way, []).append(seconds_of([*own, *options], root, threads))
+            print(f"{name}, {way}: {found[way][-1]:.1f} s", file=sys.stderr, flush=True)
+            shutil.rmtree(target, ignore_errors=True)
+
+    for turn in range(rounds):
+        measure(ways, turn)
+        with two_nodes() as address:  # only now, since the processes of a cluster take time from all others
+            if address:
+                measure({"2 Ray nodes": (1, ["--address", address])}, turn)
     return found
 
 
