@@ -27,8 +27,7 @@ from withstand.families import (
     training_fields,
 )
 from withstand.limits import refusal_of
-from withstand.parser_errors import options_of, sentence, unknown_option
-from withstand.reading.class_help import print_class_help
+from withstand.parser_errors import options_of, print_class_help, sentence, unknown_option
 from withstand.reading.documents import bounded, check_names, parse_yaml, read_yaml
 from withstand.reading.own_defaults import with_own_defaults
 from withstand.reading.places import is_there

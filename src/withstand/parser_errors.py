@@ -1,7 +1,8 @@
-"""One-line messages for errors of jsonargparse."""
+"""What jsonargparse does not say itself: errors in one line, and help for a class that an option may name."""
 
 import re
-from collections.abc import Sequence
+from argparse import SUPPRESS
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from pydoc import locate
 from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
@@ -27,6 +28,7 @@ from withstand.reading.documents import check_names, parse_yaml
 KEY, CLASS = r'Parser key "([^"]+)"(?: element \d+)?:\n', r"class_path '([^']+)'"
 UNKNOWN_CLASS = r"path string: (.*?)(?=\n\s+- Expected |\Z)|Importing '([^']*)'|Import path (\S+) does not"
 HELP_OF = r"--([\w.]+)\.help: Expected a dot import path string: (.*)"
+REQUEST = r"--([\w.]+)\.help(?:=(?:[\w.]+\.)?(\w+))?"
 VALUE = r".*Given value: (.*)\Z|load config '(.*?)'|Got value: (.*?)(?=\Z|\s+Subclass types expect)"
 
 
@@ -181,3 +183,40 @@ def _plain(text: str) -> str:
         return f"expected options by name, got a {found[1]}."
     plain = re.sub(r"<class '(?:\w+\.)*(\w+)'>|typing\.", r"\1", "; ".join(lines)).replace(". Got value:", ", got")
     return f"{plain.removesuffix('.')}."
+
+
+def print_class_help(parser: ArgumentParser, words: Iterable[str]) -> None:
+    """Print the fields of the first class whose help is requested, as options with their whole names, and exit.
+
+    Unknown classes are left to the parser, which rejects them.
+
+    Args:
+        parser: That of the command.
+        words: Options as `spell` writes them.
+
+    Raises:
+        InputError: If help is requested without a class.
+    """
+    for found in filter(None, (re.fullmatch(REQUEST, each) for each in words)):
+        path, name = found.groups()
+        key = path.rpartition(".")[2]
+        if key in FAMILIES and name is None:
+            raise InputError(f"option --{friendly(path)}.help: expected the name of a class, got none.")
+        for cls in discover(family_of(key)) if key in FAMILIES else ():
+            if cls.__name__ == name:
+                _help_parser(parser, path, cls).print_help()
+                parser.exit()
+
+
+def _help_parser(parser: ArgumentParser, path: str, cls: type) -> ArgumentParser:
+    own = ArgumentParser(
+        usage=f"{parser.prog} --{friendly(path)} {cls.__name__} [OPTIONS]",
+        formatter_class=parser.formatter_class,
+        add_help=False,
+        print_config=None,
+    )
+    own.add_class_arguments(cls, path)
+    for action in own._actions:
+        if action.dest == path:  # jsonargparse's option for all fields at once
+            action.help = SUPPRESS
+    return own

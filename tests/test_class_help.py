@@ -1,4 +1,4 @@
-"""Tests of withstand.reading.class_help."""
+"""Help for the fields of a class: `--objective.perturbation.help AugMix`."""
 
 import pytest
 
