@@ -191,7 +191,7 @@ def print_class_help(parser: ArgumentParser, words: Iterable[str]) -> None:
     Unknown classes are left to the parser, which rejects them.
 
     Args:
-        parser: That of the command.
+        parser: The command's parser.
         words: Options as `spell` writes them.
 
     Raises:

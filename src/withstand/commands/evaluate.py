@@ -46,7 +46,7 @@ from withstand.rendering.terminal import as_text
 from withstand.study.contents import EVALUATIONS, OUTCOMES, ROWS
 from withstand.study.measures.outcome_files import ABOUT
 from withstand.study.provenance import PROVENANCE, add_command
-from withstand.study.runs import deeper_under, runs_under
+from withstand.study.runs import deeper_runs, runs_under
 from withstand.subjects import is_run, of_names
 
 DESCRIPTION = (
@@ -118,9 +118,8 @@ def _runs(name: str, console: Console) -> list[str]:
     """Return the finished runs in a folder of runs, or the name itself."""
     lost: dict[str, None] = {}
     if not (runs := [] if is_run(name) else runs_under(Path(name), lost)):
-        if deeper := deeper_under(Path(name)):
-            found = ", ".join(map(str, deeper[:3]))
-            raise InputError(f"evaluate: expected a folder with runs, got {brief(name)}; there are runs in {found}.")
+        if deeper := deeper_runs(Path(name)):
+            raise InputError(f"evaluate: expected a folder with runs, got {brief(name)}{deeper}")
         return [name]
     for sentence in lost:
         console.say(sentence)

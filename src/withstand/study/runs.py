@@ -86,7 +86,7 @@ def gather(folder: str | Path) -> Gathered:
     root, lost = Path(folder), dict[str, None]()
     entries = entries_under(root, lost)
     if not entries:
-        raise InputError(next(iter(lost), f"results: expected a folder with runs, found none in {_place(root)}"))
+        raise InputError(next(iter(lost), f"results: expected a folder with runs, found none in {root}{deeper_runs(root)}"))
     files: list[RowsFile] = []
     notes: dict[str, tuple[str, ...]] = {}
     found: list[_Found] = []
@@ -203,17 +203,12 @@ def runs_under(root: Path, lost: dict[str, None]) -> list[Path]:
     return [root / each.run for each in entries if f"{EVALUATIONS}/" not in f"{root.name}/{each.run}"]
 
 
-def deeper_under(root: Path) -> list[Path]:
-    """Return the folders in a folder that hold runs themselves, where it holds none; each is read by itself."""
+def deeper_runs(root: Path) -> str:
+    """Return the end of a message that found no runs in a folder: the folders in it that hold some, or nothing."""
     if not root.is_dir() or entries_under(root, {}):
-        return []
-    return [each for each in sorted(root.iterdir()) if each.is_dir() and entries_under(each, {})]
-
-
-def _place(root: Path) -> str:
-    """Return where no run was found, for a message, with where there are some."""
-    deeper = deeper_under(root)
-    return f"{root}; there are runs in {', '.join(map(str, deeper[:3]))}." if deeper else str(root)
+        return ""
+    found = [str(each) for each in sorted(root.iterdir()) if each.is_dir() and entries_under(each, {})]
+    return f"; there are runs in {', '.join(found[:3])}." if found else ""
 
 
 def unplanned_under(root: Path) -> list[str]:
