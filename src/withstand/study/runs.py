@@ -86,7 +86,8 @@ def gather(folder: str | Path) -> Gathered:
     root, lost = Path(folder), dict[str, None]()
     entries = entries_under(root, lost)
     if not entries:
-        raise InputError(next(iter(lost), f"results: expected a folder with runs, found none in {root}{deeper_runs(root)}"))
+        missing = f"results: expected a folder with runs, found none in {root}{deeper_runs(root)}"
+        raise InputError(next(iter(lost), missing))
     files: list[RowsFile] = []
     notes: dict[str, tuple[str, ...]] = {}
     found: list[_Found] = []
