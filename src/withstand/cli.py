@@ -28,6 +28,7 @@ from withstand.errors import (
     stop_if_asked,
 )
 from withstand.pools import processes
+from withstand.pools.memory import keep_freed_memory
 
 COMMANDS = {
     "quickstart": "Train a small network in four ways, evaluate all four, and write a report.",
@@ -221,6 +222,8 @@ def _outcome(command: str, words: list[str], signals: Signals) -> tuple[int, str
             processes.start_server(*IMPORTED.get(command, ()))  # which imports while this process does
         module = _imported(command, is_process=signals.ends)  # an import may lose an exception
         signals.work()
+        if signals.ends:
+            keep_freed_memory()
         return module.main(words) or 0, ""
     except (InputError, TrainingError, SweepError) as problem:
         return 2 if isinstance(problem, InputError) else 3 if isinstance(problem, SweepError) else 1, str(problem)

@@ -13,6 +13,7 @@ import torch
 
 from withstand.engine import Engine
 from withstand.errors import BusyError, InputError
+from withstand.pools.memory import keep_freed_memory
 
 
 class State(StrEnum):
@@ -84,8 +85,9 @@ def attempt(block: Block, engine: Engine) -> Outcome:
 
 
 def attempt_on(device: str, block: Block) -> Outcome:
-    """Do a block in this process with one thread, for equal results everywhere."""
+    """Do a block in this process, of which it is the work, with one thread, for equal results everywhere."""
     torch.set_num_threads(1)
+    keep_freed_memory()
     try:
         engine = Engine.start(device=device)
     except Exception as problem:  # such as a GPU that is out of order
