@@ -189,13 +189,16 @@ def test_a_signal_that_meets_the_hooks_after_a_fork_is_not_lost():
 
 
 GROUP = """
+ready, begin = os.pipe()
 child = os.fork()
 if child == 0:
+    os.read(ready, 1)
     say("begun")
     time.sleep(0.5)
     say(str(os.getpid()))
     time.sleep(60)
 try:
+    os.write(begin, b"!")
     time.sleep(60)
 except KeyboardInterrupt:
     pass
