@@ -221,9 +221,9 @@ def _outcome(command: str, words: list[str], signals: Signals) -> tuple[int, str
         if _needs_processes(command, words):
             processes.start_server(*IMPORTED.get(command, ()))  # which imports while this process does
         module = _imported(command, is_process=signals.ends)  # an import may lose an exception
-        signals.work()
-        if signals.ends:
+        if signals.ends:  # the process is ours
             keep_freed_memory()
+        signals.work()
         return module.main(words) or 0, ""
     except (InputError, TrainingError, SweepError) as problem:
         return 2 if isinstance(problem, InputError) else 3 if isinstance(problem, SweepError) else 1, str(problem)
